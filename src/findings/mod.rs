@@ -1,0 +1,134 @@
+//! Floor 1: what is wrong in a file that a person wrote, said like a good compiler: file:line:column, what, a hint;
+//! every fault at once. Flows, vendor descriptions and the configuration are all read through [`Table`].
+//!
+//! It knows TOML and positions, and nothing of what the keys mean.
+
+mod table;
+
+pub use table::{At, Table};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use std::{cell::RefCell, fmt, ops::Range, sync::Arc};
+
+/// A file that a person wrote: what it is called in messages, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the person would type it.
+    pub name: Arc<str>,
+    /// The whole text.
+    pub text: Arc<str>,
+}
+
+impl Source {
+    /// A source from its name and text.
+    pub fn new(name: &str, text: &str) -> Source {
+        Source { name: name.into(), text: text.into() }
+    }
+
+    /// Line and column, both from 1, of a byte; columns count characters.
+    pub fn line_column(&self, byte: usize) -> (usize, usize) {
+        let byte = byte.min(self.text.len());
+        let before = &self.text.as_bytes()[..byte];
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let column = self.text.get(start..byte).map_or(1, |s| s.chars().count() + 1);
+        (line, column)
+    }
+}
+
+/// Whether a finding stops anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Does not load.
+    Error,
+    /// Loads; somebody should know.
+    Note,
+}
+
+/// One thing found in one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Stops or only tells.
+    pub severity: Severity,
+    /// The file.
+    pub source: Source,
+    /// The bytes it is about.
+    pub span: Range<usize>,
+    /// What is wrong, in one sentence without a full stop.
+    pub what: String,
+    /// How it is mended, where we know.
+    pub hint: Option<String>,
+}
+
+/// `file:line:column: what` and, after a blank line, the hint: the form of logs and expected files.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.source.line_column(self.span.start);
+        write!(f, "{}:{line}:{column}: {}", self.source.name, self.what)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n\n  hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All that was found. Shared by everything that reads one installation, so that every fault is told at once.
+#[derive(Debug, Default)]
+pub struct Findings(RefCell<Vec<Finding>>);
+
+impl Findings {
+    /// Adds one.
+    pub fn add(&self, finding: Finding) {
+        self.0.borrow_mut().push(finding);
+    }
+
+    /// Adds an error about `span` of `source`. A hint of `""` is none.
+    pub fn error(&self, source: &Source, span: Range<usize>, what: impl Into<String>, hint: &str) {
+        self.push(Severity::Error, source, span, what.into(), hint);
+    }
+
+    /// Adds a note about `span` of `source`. A hint of `""` is none.
+    pub fn note(&self, source: &Source, span: Range<usize>, what: impl Into<String>, hint: &str) {
+        self.push(Severity::Note, source, span, what.into(), hint);
+    }
+
+    fn push(&self, severity: Severity, source: &Source, span: Range<usize>, what: String, hint: &str) {
+        let hint = (!hint.is_empty()).then(|| hint.to_owned());
+        self.add(Finding { severity, source: source.clone(), span, what, hint });
+    }
+
+    /// How many errors there are.
+    pub fn errors(&self) -> usize {
+        self.0.borrow().iter().filter(|f| f.severity == Severity::Error).count()
+    }
+
+    /// Everything, by file and place.
+    pub fn into_sorted(self) -> Vec<Finding> {
+        let mut all = self.0.into_inner();
+        all.sort_by(|a, b| (&a.source.name, a.span.start).cmp(&(&b.source.name, b.span.start)));
+        all
+    }
+}
+
+/// Draws findings with the lines they are about, for a terminal (`color`) or a log.
+pub fn render(findings: &[Finding], color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let draw = |f: &Finding| {
+        let level = match f.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Note => Level::NOTE,
+        };
+        let end = f.span.end.clamp(f.span.start.min(f.source.text.len()), f.source.text.len());
+        let span = f.span.start.min(end)..end;
+        let snippet = Snippet::source(&*f.source.text)
+            .path(&*f.source.name)
+            .annotation(AnnotationKind::Primary.span(span));
+        let group = level.primary_title(f.what.as_str()).element(snippet);
+        let mut drawn = renderer.render(&[group]);
+        if let Some(hint) = &f.hint {
+            drawn.push_str(&format!("\n\n  hint: {hint}"));
+        }
+        drawn
+    };
+    findings.iter().map(draw).collect::<Vec<_>>().join("\n\n")
+}

@@ -1,0 +1,3 @@
+//! Matamat: a lightweight SMS/USSD feedback gateway.
+pub mod domain;
+pub mod findings;
