@@ -38,10 +38,6 @@ bytes_id! {
     /// One vendor dialogue on one channel: what a USSD session's saved replies lie under.
     DialogueId
 }
-bytes_id! {
-    /// One citizen's way through one flow.
-    SessionId
-}
 
 impl CitizenId {
     /// The partition in which everything of this citizen lies.
@@ -81,6 +77,15 @@ impl fmt::Display for ResponseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("rsp_")?;
         self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl ResponseId {
+    /// The number that a citizen can quote for it: nine digits in threes, `482-109-375`. Digits, because an office reads
+    /// them out and a citizen copies them in any script; whoever holds the response's id can work it out again.
+    pub fn reference(&self) -> String {
+        let n = u64::from_be_bytes(self.0[..8].try_into().expect("eight bytes")) % 1_000_000_000;
+        format!("{:03}-{:03}-{:03}", n / 1_000_000, n / 1_000 % 1_000, n % 1_000)
     }
 }
 

@@ -4,7 +4,7 @@
 //! key, current and previous, each with an id. A new root key moves every citizen, so only sealing keys rotate.
 
 use super::{
-    id::{CitizenId, DepartmentId, DialogueId, EventId, ResponseId, SessionId, Version},
+    id::{CitizenId, DepartmentId, DialogueId, EventId, ResponseId, Version},
     msisdn::Msisdn,
 };
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce, aead::Aead};
@@ -58,22 +58,11 @@ impl Keys {
         CitizenId(mac(&self.citizen, &[number.reveal().as_bytes()]))
     }
 
-    /// The session that begins with the turn `version` of a citizen. A re-run makes the same.
-    pub fn session(&self, citizen: &CitizenId, version: Version) -> SessionId {
-        SessionId(mac(&self.ids, &[b"session", &citizen.0, &version.0.to_be_bytes()]))
-    }
-
-    /// The one response of a session.
-    pub fn response(&self, session: &SessionId) -> ResponseId {
-        ResponseId(mac(&self.ids, &[b"response", &session.0]))
-    }
-
-    /// The number a citizen can quote for a response: nine digits in threes, `482-109-375`. Digits, because an office
-    /// reads them out and a citizen copies them in any script.
-    pub fn reference(&self, session: &SessionId) -> String {
-        let id = mac(&self.ids, &[b"reference", &session.0]);
-        let n = u64::from_be_bytes(id[..8].try_into().expect("eight bytes")) % 1_000_000_000;
-        format!("{:03}-{:03}-{:03}", n / 1_000_000, n / 1_000 % 1_000, n % 1_000)
+    /// The one response of the session that begins with the turn `version` of a citizen: it names the session everywhere.
+    /// A re-run makes the same.
+    pub fn response(&self, citizen: &CitizenId, version: Version) -> ResponseId {
+        let session = mac(&self.ids, &[b"session", &citizen.0, &version.0.to_be_bytes()]);
+        ResponseId(mac(&self.ids, &[b"response", &session]))
     }
 
     /// A citizen's pseudonym at one department, `c_` and 32 hexadecimal digits: two departments cannot join their files.
@@ -82,7 +71,7 @@ impl Keys {
         self.root
             .expand(format!("pseudonym/{department}").as_bytes(), &mut key)
             .expect("32 bytes are a valid HKDF length");
-        format!("c_{}", SessionId(mac(&key, &[&citizen.0])))
+        format!("c_{}", CitizenId(mac(&key, &[&citizen.0])))
     }
 
     /// Proves that a store was written under these keys without telling them.

@@ -1,0 +1,8 @@
+//! Floor 1: expressions.
+
+/// placeholder
+#[derive(Debug)]
+pub struct Condition;
+/// placeholder
+#[derive(Debug)]
+pub struct Template;

@@ -1,0 +1,457 @@
+//! Stored shapes, versioned; old ones stay readable. Release N reads what N-1 wrote.
+//!
+//! A **record** begins with a fixed header, big-endian, at offsets that the scripts know; the rest is postcard:
+//!
+//! ```text
+//!  0      format (1)
+//!  1..9   version
+//!  9..13  consent: rises with every STOP and START; odd is stopped
+//! 13..21  asked: the version of the turn that last put a new question or ended the session
+//! 21..    body: sealed number, language, vendor dialogue, session
+//! ```
+//!
+//! A **dialogue** begins with the ids of the events whose replies it holds, so that a script finds a repeat by looking:
+//!
+//! ```text
+//!  0      format (1)
+//!  1..17  the last event (zeros: none)
+//! 17..33  the one before
+//! 33..    body: history, replies
+//! ```
+
+use crate::{
+    domain::{
+        completion::{Answer, Completion, Status, Value},
+        id::{ChannelId, CitizenId, DialogueId, EventId, FlowId, ResponseId, Revision, Version},
+        keys::Sealed,
+        lang::Lang,
+        message::{Bearer, Reply},
+        time::Timestamp,
+    },
+    flow::{
+        effect::TimerKind,
+        session::{Given, Place, Session},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// The format that this release writes.
+pub const FORMAT: u8 = 1;
+/// Where a record's body begins.
+const RECORD_BODY: usize = 21;
+/// Where a dialogue's body begins.
+const DIALOGUE_BODY: usize = 33;
+/// How many steps of a dialogue keep their reply; an older repeat gets the open question.
+pub const KEPT_STEPS: usize = 2;
+
+/// One citizen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Rises with every turn and never returns.
+    pub version: Version,
+    /// Rises with every STOP and START that changes something; odd is stopped.
+    pub consent: u32,
+    /// The version of the turn that last put a new question or ended the session.
+    pub asked: Version,
+    /// The number, sealed.
+    pub number: Sealed,
+    /// The language of the citizen's last session.
+    pub language: Option<Lang>,
+    /// The vendor dialogue that is open; the end of another changes nothing.
+    pub dialogue: Option<DialogueId>,
+    /// The live session.
+    pub session: Option<Session>,
+}
+
+/// What is known of a vendor's USSD dialogue: what was typed so far and what the last steps were shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dialogue {
+    /// The vendor's history at the last step, for vendors that send one.
+    pub history: String,
+    /// The last [`KEPT_STEPS`] steps, newest first.
+    pub steps: Vec<(EventId, Reply)>,
+}
+
+impl Dialogue {
+    /// The reply a step was given, if it is still kept.
+    pub fn reply_to(&self, event: &EventId) -> Option<&Reply> {
+        self.steps.iter().find(|(id, _)| id == event).map(|(_, reply)| reply)
+    }
+
+    /// The dialogue after one more step.
+    pub fn after(&self, history: String, event: EventId, reply: Reply) -> Dialogue {
+        let mut steps = vec![(event, reply)];
+        steps.extend(self.steps.iter().take(KEPT_STEPS - 1).cloned());
+        Dialogue { history, steps }
+    }
+}
+
+/// A completion as a department's queue holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwedCompletion {
+    /// The response.
+    pub completion: Completion,
+    /// The citizen agreed and the route asks: the claim adds the number.
+    pub share_msisdn: bool,
+}
+
+/// What a timer's item holds: which session it wakes, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimerPayload {
+    /// The session.
+    pub response: ResponseId,
+    /// What for.
+    pub kind: TimerKind,
+}
+
+/// The bytes are not what a release up to this one wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored record cannot be read: format {0}")]
+pub struct Unreadable(pub u8);
+
+// ---- the shapes of format 1: never change one; add a format ----
+
+#[derive(Serialize, Deserialize)]
+struct RecordV1 {
+    sealed_key: u32,
+    sealed: Vec<u8>,
+    language: Option<String>,
+    dialogue: Option<[u8; 16]>,
+    session: Option<SessionV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SessionV1 {
+    response: [u8; 16],
+    flow: String,
+    revision: [u8; 32],
+    language: String,
+    bearer: u8,
+    channel: String,
+    started: i64,
+    expires: i64,
+    place: PlaceV1,
+    answers: Vec<GivenV1>,
+    context: Vec<(String, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum PlaceV1 {
+    Fresh,
+    At { node: String, page: u8, tries: u8 },
+    Over,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GivenV1 {
+    node: String,
+    value: ValueV1,
+    said: String,
+    at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+enum ValueV1 {
+    Integer(i64),
+    Boolean(bool),
+    Text(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct DialogueV1 {
+    history: String,
+    replies: Vec<ReplyV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReplyV1 {
+    text: String,
+    end: bool,
+    language: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OwedV1 {
+    share_msisdn: bool,
+    id: [u8; 16],
+    citizen: [u8; 16],
+    flow: String,
+    revision: [u8; 32],
+    partial: bool,
+    bearer: u8,
+    channel: String,
+    language: String,
+    started_at: i64,
+    completed_at: i64,
+    consents_msisdn: bool,
+    context: Vec<(String, String)>,
+    answers: Vec<(String, String, ValueV1, String, i64)>,
+}
+
+impl Record {
+    /// The bytes of format 1.
+    pub fn encode(&self) -> Vec<u8> {
+        let Record { version, consent, asked, number, language, dialogue, session } = self;
+        let mut bytes = Vec::with_capacity(256);
+        bytes.push(FORMAT);
+        bytes.extend_from_slice(&version.0.to_be_bytes());
+        bytes.extend_from_slice(&consent.to_be_bytes());
+        bytes.extend_from_slice(&asked.0.to_be_bytes());
+        let body = RecordV1 {
+            sealed_key: number.key,
+            sealed: number.bytes.clone(),
+            language: language.map(|l| l.to_string()),
+            dialogue: dialogue.map(|d| d.0),
+            session: session.as_ref().map(session_v1),
+        };
+        append(bytes, &body)
+    }
+
+    /// Reads what a release up to this one wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Record, Unreadable> {
+        let format = *bytes.first().unwrap_or(&0);
+        let unreadable = Unreadable(format);
+        if format != FORMAT || bytes.len() < RECORD_BODY {
+            return Err(unreadable);
+        }
+        let body: RecordV1 = postcard::from_bytes(&bytes[RECORD_BODY..]).map_err(|_| unreadable)?;
+        Ok(Record {
+            version: Version(u64_at(bytes, 1)),
+            consent: u32::from_be_bytes(bytes[9..13].try_into().expect("four bytes")),
+            asked: Version(u64_at(bytes, 13)),
+            number: Sealed { key: body.sealed_key, bytes: body.sealed },
+            language: body.language.as_deref().and_then(Lang::parse),
+            dialogue: body.dialogue.map(DialogueId),
+            session: body.session.map(session_of).transpose().map_err(|()| unreadable)?,
+        })
+    }
+}
+
+impl Dialogue {
+    /// The bytes of format 1.
+    pub fn encode(&self) -> Vec<u8> {
+        let Dialogue { history, steps } = self;
+        let mut bytes = Vec::with_capacity(256);
+        bytes.push(FORMAT);
+        for n in 0..KEPT_STEPS {
+            bytes.extend_from_slice(&steps.get(n).map_or([0; 16], |(event, _)| event.0));
+        }
+        let reply =
+            |r: &Reply| ReplyV1 { text: r.text.clone(), end: r.end, language: r.language.to_string() };
+        let replies = steps.iter().take(KEPT_STEPS).map(|(_, r)| reply(r)).collect();
+        append(bytes, &DialogueV1 { history: history.clone(), replies })
+    }
+
+    /// Reads what a release up to this one wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Dialogue, Unreadable> {
+        let unreadable = Unreadable(*bytes.first().unwrap_or(&0));
+        if unreadable.0 != FORMAT || bytes.len() < DIALOGUE_BODY {
+            return Err(unreadable);
+        }
+        let body: DialogueV1 = postcard::from_bytes(&bytes[DIALOGUE_BODY..]).map_err(|_| unreadable)?;
+        let events =
+            bytes[1..DIALOGUE_BODY].chunks(16).map(|c| EventId(c.try_into().expect("sixteen bytes")));
+        let reply =
+            |r: ReplyV1| Some(Reply { text: r.text, end: r.end, language: Lang::parse(&r.language)? });
+        let steps = events
+            .zip(body.replies)
+            .map(|(event, r)| reply(r).map(|reply| (event, reply)))
+            .collect::<Option<_>>()
+            .ok_or(unreadable)?;
+        Ok(Dialogue { history: body.history, steps })
+    }
+}
+
+impl OwedCompletion {
+    /// A format byte and the bytes of format 1.
+    pub fn encode(&self) -> Vec<u8> {
+        let OwedCompletion { completion, share_msisdn } = self;
+        let Completion {
+            id,
+            citizen,
+            flow,
+            revision,
+            status,
+            bearer,
+            channel,
+            language,
+            started_at,
+            completed_at,
+            consents_msisdn,
+            context,
+            answers,
+        } = completion;
+        let answer =
+            |a: &Answer| (a.node.clone(), a.kind.clone(), value_v1(&a.value), a.said.clone(), a.at.0);
+        let body = OwedV1 {
+            share_msisdn: *share_msisdn,
+            id: id.0,
+            citizen: citizen.0,
+            flow: flow.to_string(),
+            revision: revision.0,
+            partial: *status == Status::Partial,
+            bearer: bearer_v1(*bearer),
+            channel: channel.clone(),
+            language: language.to_string(),
+            started_at: started_at.0,
+            completed_at: completed_at.0,
+            consents_msisdn: *consents_msisdn,
+            context: context.clone(),
+            answers: answers.iter().map(answer).collect(),
+        };
+        append(vec![FORMAT], &body)
+    }
+
+    /// Reads what a release up to this one wrote.
+    pub fn decode(bytes: &[u8]) -> Result<OwedCompletion, Unreadable> {
+        let unreadable = Unreadable(*bytes.first().unwrap_or(&0));
+        if unreadable.0 != FORMAT {
+            return Err(unreadable);
+        }
+        let b: OwedV1 = postcard::from_bytes(&bytes[1..]).map_err(|_| unreadable)?;
+        let answers = b.answers.into_iter().map(|(node, kind, value, said, at)| Answer {
+            node,
+            kind,
+            value: value_of(value),
+            said,
+            at: Timestamp(at),
+        });
+        Ok(OwedCompletion {
+            share_msisdn: b.share_msisdn,
+            completion: Completion {
+                id: ResponseId(b.id),
+                citizen: CitizenId(b.citizen),
+                flow: FlowId::parse(&b.flow).ok_or(unreadable)?,
+                revision: Revision(b.revision),
+                status: if b.partial { Status::Partial } else { Status::Complete },
+                bearer: bearer_of(b.bearer).map_err(|()| unreadable)?,
+                channel: b.channel,
+                language: Lang::parse(&b.language).ok_or(unreadable)?,
+                started_at: Timestamp(b.started_at),
+                completed_at: Timestamp(b.completed_at),
+                consents_msisdn: b.consents_msisdn,
+                context: b.context,
+                answers: answers.collect(),
+            },
+        })
+    }
+}
+
+impl TimerPayload {
+    /// Format, kind, session: 18 bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let kind = match self.kind {
+            TimerKind::Expiry => 1,
+        };
+        [&[FORMAT, kind][..], &self.response.0].concat()
+    }
+
+    /// Reads what a release up to this one wrote.
+    pub fn decode(bytes: &[u8]) -> Result<TimerPayload, Unreadable> {
+        match bytes {
+            [FORMAT, 1, response @ ..] if response.len() == 16 => Ok(TimerPayload {
+                kind: TimerKind::Expiry,
+                response: ResponseId(response.try_into().expect("sixteen bytes")),
+            }),
+            _ => Err(Unreadable(*bytes.first().unwrap_or(&0))),
+        }
+    }
+}
+
+fn append(bytes: Vec<u8>, body: &impl Serialize) -> Vec<u8> {
+    postcard::to_extend(body, bytes).expect("plain structs always serialize into memory")
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+fn bearer_v1(bearer: Bearer) -> u8 {
+    match bearer {
+        Bearer::Sms => 1,
+        Bearer::Ussd => 2,
+    }
+}
+
+fn bearer_of(bearer: u8) -> Result<Bearer, ()> {
+    match bearer {
+        1 => Ok(Bearer::Sms),
+        2 => Ok(Bearer::Ussd),
+        _ => Err(()),
+    }
+}
+
+fn value_v1(value: &Value) -> ValueV1 {
+    match value {
+        Value::Integer(n) => ValueV1::Integer(*n),
+        Value::Boolean(b) => ValueV1::Boolean(*b),
+        Value::Text(t) => ValueV1::Text(t.clone()),
+    }
+}
+
+fn value_of(value: ValueV1) -> Value {
+    match value {
+        ValueV1::Integer(n) => Value::Integer(n),
+        ValueV1::Boolean(b) => Value::Boolean(b),
+        ValueV1::Text(t) => Value::Text(t),
+    }
+}
+
+fn session_v1(session: &Session) -> SessionV1 {
+    let Session {
+        response,
+        flow,
+        revision,
+        language,
+        bearer,
+        channel,
+        started,
+        expires,
+        place,
+        answers,
+        context,
+    } = session;
+    let given = |g: &Given| {
+        let Given { node, value, said, at } = g;
+        GivenV1 { node: node.clone(), value: value_v1(value), said: said.clone(), at: at.0 }
+    };
+    SessionV1 {
+        response: response.0,
+        flow: flow.to_string(),
+        revision: revision.0,
+        language: language.to_string(),
+        bearer: bearer_v1(*bearer),
+        channel: channel.to_string(),
+        started: started.0,
+        expires: expires.0,
+        place: match place {
+            Place::Fresh => PlaceV1::Fresh,
+            Place::At { node, page, tries } => PlaceV1::At { node: node.clone(), page: *page, tries: *tries },
+            Place::Over => PlaceV1::Over,
+        },
+        answers: answers.iter().map(given).collect(),
+        context: context.clone(),
+    }
+}
+
+fn session_of(s: SessionV1) -> Result<Session, ()> {
+    let given =
+        |g: GivenV1| Given { node: g.node, value: value_of(g.value), said: g.said, at: Timestamp(g.at) };
+    Ok(Session {
+        response: ResponseId(s.response),
+        flow: FlowId::parse(&s.flow).ok_or(())?,
+        revision: Revision(s.revision),
+        language: Lang::parse(&s.language).ok_or(())?,
+        bearer: bearer_of(s.bearer)?,
+        channel: ChannelId::parse(&s.channel).ok_or(())?,
+        started: Timestamp(s.started),
+        expires: Timestamp(s.expires),
+        place: match s.place {
+            PlaceV1::Fresh => Place::Fresh,
+            PlaceV1::At { node, page, tries } => Place::At { node, page, tries },
+            PlaceV1::Over => Place::Over,
+        },
+        answers: s.answers.into_iter().map(given).collect(),
+        context: s.context,
+    })
+}
