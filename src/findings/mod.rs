@@ -5,7 +5,7 @@
 
 mod table;
 
-pub use table::{At, Table, nearest, type_name};
+pub use table::{At, Document, Table, nearest, type_name};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::{cell::RefCell, fmt, ops::Range, sync::Arc};

@@ -35,10 +35,16 @@ pub struct Table<'a> {
     asked: RefCell<BTreeSet<String>>,
 }
 
-impl<'a> Table<'a> {
-    /// Parses a document and reads its top table. Of syntax faults the first is told, and how many followed from it.
-    /// What could be read is handed on all the same, so that other faults are told in the same run.
-    pub fn read<T>(source: &Source, findings: &Findings, read: impl FnOnce(&Table<'_>) -> T) -> T {
+/// A parsed file, for readers that need several at once.
+pub struct Document<'a> {
+    source: &'a Source,
+    table: Spanned<DeTable<'a>>,
+}
+
+impl<'a> Document<'a> {
+    /// Parses a file. Of syntax faults the first is told, and how many followed from it. What could be read is handed
+    /// on all the same, so that other faults are told in the same run.
+    pub fn parse(source: &'a Source, findings: &Findings) -> Document<'a> {
         let (table, faults) = DeTable::parse_recoverable(&source.text);
         if let Some(first) = faults.first() {
             let hint = match faults.len() - 1 {
@@ -48,15 +54,26 @@ impl<'a> Table<'a> {
             };
             findings.error(source, first.span().unwrap_or(0..0), first.message().trim(), &hint);
         }
-        let top = Table {
-            source,
+        Document { source, table }
+    }
+
+    /// Its top table.
+    pub fn top<'t>(&'t self, findings: &'t Findings) -> Table<'t> {
+        Table {
+            source: self.source,
             findings,
-            table: table.get_ref(),
+            table: self.table.get_ref(),
             path: String::new(),
             span: 0..0,
             asked: RefCell::default(),
-        };
-        read(&top)
+        }
+    }
+}
+
+impl<'a> Table<'a> {
+    /// Parses a document and reads its top table; see [`Document::parse`].
+    pub fn read<T>(source: &Source, findings: &Findings, read: impl FnOnce(&Table<'_>) -> T) -> T {
+        read(&Document::parse(source, findings).top(findings))
     }
 
     /// Where this table's header stands.

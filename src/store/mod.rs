@@ -18,6 +18,7 @@
 //! consent number's suppression at the claim, and the segments, parts and timers in an item's header.
 
 pub mod commit;
+pub mod due;
 pub mod record;
 
 use crate::domain::{
