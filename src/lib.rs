@@ -6,3 +6,4 @@ pub mod fail;
 pub mod findings;
 pub mod flow;
 pub mod store;
+pub mod web;
