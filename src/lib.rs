@@ -9,3 +9,4 @@ pub mod flow;
 pub mod link;
 pub mod route;
 pub mod store;
+pub mod web;
