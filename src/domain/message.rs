@@ -99,6 +99,8 @@ pub struct UssdStep {
     pub step: Option<String>,
     /// A language the vendor tells with the dial.
     pub language: Option<Lang>,
+    /// What is known of the visit, under dotted names, sorted. No vendor tells it; `simulate --context` does.
+    pub context: Vec<(String, String)>,
     /// When it came in.
     pub at: Timestamp,
 }

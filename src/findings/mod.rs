@@ -3,8 +3,10 @@
 //!
 //! It knows TOML and positions, and nothing of what the keys mean.
 
+mod layers;
 mod table;
 
+pub use layers::Layers;
 pub use table::{At, Document, Table, nearest, type_name};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};

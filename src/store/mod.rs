@@ -96,7 +96,8 @@ pub struct Loaded {
     pub dialogue: Option<Dialogue>,
 }
 
-/// What became of a commit.
+/// What became of a commit. One lives at a time on a turn's stack, so the record is not boxed.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
     /// All of it happened.

@@ -1,1 +1,4 @@
 //! The one integration-test binary: linking is the dear part.
+
+mod browser;
+mod phone;

@@ -1,0 +1,3 @@
+//! Floor 5: doors.
+
+pub mod phone;
