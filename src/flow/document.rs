@@ -89,6 +89,8 @@ pub struct WordsEntry {
     pub ussd: Vec<Spoken>,
     pub latin: Vec<Spoken>,
     pub template: Vec<Spoken>,
+    /// `text` is there and cannot be read, which was told.
+    pub unreadable: bool,
 }
 
 const KINDS: [&str; 5] = ["rating", "choice", "yes-no", "text", "say"];
@@ -196,12 +198,7 @@ fn kind(table: &Table<'_>) -> Option<KindEntry> {
     };
     Some(match kind.value.as_str() {
         "rating" => KindEntry::Rating { scale: table.integer("scale", 2..=10).map_or(SCALE, |at| at.value) },
-        "choice" => {
-            if !table.has("options") {
-                table.missing("options", "options = [{ value = \"delay\", text = { en = \"Delay\" } }, …]");
-            }
-            KindEntry::Choice { options: table.tables("options").iter().map(option).collect() }
-        }
+        "choice" => KindEntry::Choice { options: table.tables("options").iter().map(option).collect() },
         "yes-no" => KindEntry::YesNo { consents_msisdn: consents(table) },
         "text" => KindEntry::Text {
             max: table.integer("max", 1..=1000).map_or(WORDS_MAX, |at| at.value),
@@ -276,6 +273,7 @@ fn words(table: &Table<'_>, alone: bool) -> WordsEntry {
         ussd: spoken(table, "ussd"),
         latin: spoken(table, "latin"),
         template: spoken(table, "template"),
+        unreadable: table.value("text").is_some_and(|text| text.get_ref().as_table().is_none()),
     };
     if alone {
         table.finish();

@@ -4,6 +4,7 @@
 //! one and the other to a flow, with every fault), [`graph`] (a checked flow), [`session`] (one citizen's way through it), [`event`] (what can
 //! happen), `step` (the one pure call), [`effect`] (what it wishes done).
 
+pub mod bundled;
 pub mod check;
 mod document;
 pub mod effect;

@@ -78,7 +78,7 @@ impl TextsDocument {
         let words = |key: &str| -> Option<Words> {
             let mine = own.iter().find(|(known, _)| known.value == key).map(|(_, entry)| entry);
             let theirs = self.entries.iter().find(|(known, _)| known.value == key).map(|(_, entry)| entry);
-            let sure = |name: &str| !LITERAL.contains(&key) && !name.contains('.');
+            let sure = |name: &str| !name.contains('.');
             let forms = |lang: Lang| match (mine, theirs) {
                 (Some(mine), _) if speaks(mine, lang) => writer.forms(mine, lang, &sure),
                 (_, Some(theirs)) if speaks(theirs, lang) => base.forms(theirs, lang, &sure),

@@ -20,7 +20,8 @@ fn said(flow: &Source) -> String {
 #[test]
 fn a_broken_flow_says_what_is_wrong_with_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken_flows");
-    let mut files: Vec<_> = fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
     assert!(files.len() > 30, "only {} flows in {}", files.len(), folder.display());

@@ -1,4 +1,5 @@
 //! The one integration-test binary: linking is the dear part.
 
+mod broken_flows;
 mod browser;
 mod phone;

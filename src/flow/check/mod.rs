@@ -5,6 +5,8 @@
 
 mod nodes;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod ways;
 pub(super) mod words;
 

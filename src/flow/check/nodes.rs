@@ -162,7 +162,11 @@ impl<'a> Reader<'a> {
     fn choice(&self, at: usize, entries: &[OptionEntry]) -> Option<Choice> {
         if !(2..=9).contains(&entries.len()) {
             let what = format!("a choice has 2 to 9 options, not {}", entries.len());
-            let hint = if entries.len() > 9 { "one key answers it; ask in two questions" } else { "" };
+            let hint = match entries.len() {
+                0 => "options = [{ value = \"delay\", text.en = \"Delay\" }, …]",
+                1 => "",
+                _ => "one key answers it; ask in two questions",
+            };
             self.checker.error(self.place(at), what, hint);
         }
         let options: Vec<_> = entries.iter().map(|entry| self.option(at, entry, entries)).collect();
@@ -353,18 +357,12 @@ impl<'a> Reader<'a> {
             let hint = "name it in a `next`, or leave it out";
             self.checker.error(self.place(at), format!("no way leads to `{}`", self.id(at)), hint);
         }
-        let rounds = self.ways.rounds();
-        for round in &rounds {
+        for round in self.ways.rounds() {
             let path: Vec<_> =
                 round.iter().chain(round.first()).map(|at| format!("`{}`", self.id(*at))).collect();
             let what = format!("{} goes round without an answer that was understood", path.join(" → "));
             let hint = "someone who types nonsense must come to the end: give one of them another `otherwise` or `next`";
             self.checker.error(self.place(round[0]), what, hint);
-        }
-        let told: BTreeSet<usize> = rounds.into_iter().flatten().collect();
-        for at in self.ways.endless().into_iter().filter(|at| !told.contains(at)) {
-            let what = format!("from `{}` no way leads to the end", self.id(at));
-            self.checker.error(self.place(at), what, "let one of its ways go to \"end\"");
         }
     }
 
@@ -372,8 +370,9 @@ impl<'a> Reader<'a> {
         let dangles =
             |goto: &Option<At<String>>| goto.as_ref().is_none_or(|goto| self.resolve(&goto.value).is_none());
         self.entries.iter().any(|entry| {
-            let next =
-                entry.next.as_ref().is_some_and(|next| next.links.iter().any(|link| dangles(&link.goto)));
+            let next = entry.next.as_ref().is_some_and(|next| {
+                next.links.is_empty() || next.links.iter().any(|link| dangles(&link.goto))
+            });
             let options = match &entry.kind {
                 Some(KindEntry::Choice { options }) => {
                     options.iter().any(|option| option.goto.is_some() && dangles(&option.goto))

@@ -42,14 +42,16 @@ impl Writer<'_> {
         sure: &dyn Fn(&str) -> bool,
     ) -> Option<Words> {
         self.spoken_only(entry, languages);
-        let missing: Vec<_> = languages.iter().filter(|lang| !speaks(entry, **lang)).copied().collect();
-        self.missing(entry.span.clone(), &missing);
+        if !entry.unreadable {
+            let missing: Vec<_> = languages.iter().filter(|lang| !speaks(entry, **lang)).copied().collect();
+            self.missing(entry.span.clone(), &missing);
+        }
         let forms = languages.iter().map(|lang| Some((*lang, self.forms(entry, *lang, sure)?)));
         forms.collect::<Option<Vec<_>>>().map(Words)
     }
 
     /// Tells that a text is not there in some languages.
-    pub fn missing(&self, span: Range<usize>, languages: &[Lang]) {
+    fn missing(&self, span: Range<usize>, languages: &[Lang]) {
         if languages.is_empty() {
             return;
         }
@@ -61,6 +63,9 @@ impl Writer<'_> {
 
     /// Tells every language that the flow does not have.
     pub fn spoken_only(&self, entry: &WordsEntry, languages: &[Lang]) {
+        if languages.is_empty() {
+            return; // that was told, and this would only follow from it
+        }
         for spoken in [&entry.text, &entry.ussd, &entry.latin, &entry.template].into_iter().flatten() {
             let tag = &spoken.language;
             if !Lang::parse(&tag.value).is_some_and(|lang| languages.contains(&lang)) {
