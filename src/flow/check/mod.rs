@@ -3,6 +3,7 @@
 //!
 //! Files are read by the caller; nothing here touches a disk.
 
+mod links;
 mod nodes;
 mod stored;
 #[cfg(test)]
