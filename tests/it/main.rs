@@ -2,4 +2,6 @@
 
 mod broken_flows;
 mod browser;
+mod engine;
+mod house;
 mod phone;

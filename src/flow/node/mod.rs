@@ -6,7 +6,12 @@ pub mod say;
 pub mod text;
 pub mod yes_no;
 
-use crate::expr::Type;
+use super::graph::{EngineTexts, Target, Words};
+use crate::{
+    domain::{completion::Value, lang::Lang},
+    expr::Type,
+    text::heard::Heard,
+};
 
 /// What a node asks.
 #[derive(Debug)]
@@ -46,5 +51,54 @@ impl Kind {
             Kind::Text(_) => Some(Type::Text),
             Kind::Say(_) => None,
         }
+    }
+
+    /// Reads an answer: what was typed, and the same brought to one form.
+    pub fn read(&self, typed: &str, heard: &Heard, language: Lang) -> Reading {
+        match self {
+            Kind::Rating(rating) => rating.read(heard, language),
+            Kind::Choice(choice) => choice.read(heard, language),
+            Kind::YesNo(asks) => asks.read(heard, language),
+            Kind::Text(text) => text.read(typed, heard),
+            Kind::Say(_) => Reading::Not,
+        }
+    }
+
+    /// Tells every option under the question: the key to type, and what stands beside it.
+    pub fn options<'a>(&'a self, texts: &'a EngineTexts, tell: &mut dyn FnMut(&str, &'a Words)) {
+        match self {
+            Kind::Choice(choice) => choice.options(tell),
+            Kind::YesNo(_) => {
+                tell("1", &texts.yes);
+                tell("2", &texts.no);
+            }
+            Kind::Text(text) if text.optional => tell(super::step::SKIP, &texts.skip),
+            Kind::Rating(_) | Kind::Text(_) | Kind::Say(_) => {}
+        }
+    }
+
+    /// How many characters of what was typed are kept.
+    pub fn kept(&self) -> usize {
+        match self {
+            Kind::Text(text) => text.max,
+            Kind::Rating(_) | Kind::Choice(_) | Kind::YesNo(_) | Kind::Say(_) => super::step::SAID_MAX,
+        }
+    }
+}
+
+/// What an answer is to a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// An answer, and where it leads when not along the node's links.
+    Understood(Value, Option<Target>),
+    /// The citizen leaves an optional question unanswered.
+    Skipped,
+    /// Not understood.
+    Not,
+}
+
+impl From<Option<Value>> for Reading {
+    fn from(value: Option<Value>) -> Reading {
+        value.map_or(Reading::Not, |value| Reading::Understood(value, None))
     }
 }
