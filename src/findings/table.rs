@@ -1,7 +1,7 @@
 //! A TOML table with positions, read key by key; what nobody asked for is reported by [`Table::finish`].
 
 use super::{Findings, Source};
-use crate::domain::time::parse_duration;
+use crate::domain::{secret::SecretSource, time::parse_duration};
 use std::{cell::RefCell, collections::BTreeSet, ops::Range, time::Duration};
 use toml::{
     Spanned,
@@ -225,6 +225,30 @@ impl<'a> Table<'a> {
         let list = self.texts(key)?;
         let read = list.value.into_iter().filter_map(|t| self.duration_of(key, t));
         Some(At { value: read.map(|d| d.value).collect(), span: list.span })
+    }
+
+    /// A secret: `{ env = "NAME" }`, `{ file = "/path" }`, or a literal text.
+    pub fn secret(&self, key: &str) -> Option<At<SecretSource>> {
+        let value = self.value(key)?;
+        let span = value.span();
+        if let Some(text) = value.get_ref().as_str() {
+            return Some(At { value: SecretSource::Literal(text.into()), span });
+        }
+        let table = value.get_ref().as_table().map(|table| self.child(key, table, span.clone()));
+        let named = table.and_then(|table| {
+            let (env, file) = (table.text("env"), table.text("file"));
+            table.finish();
+            match (env, file) {
+                (Some(env), None) => Some(SecretSource::Env(env.value)),
+                (None, Some(file)) => Some(SecretSource::File(file.value.into())),
+                _ => None,
+            }
+        });
+        if named.is_none() {
+            let what = format!("`{}` must say where a secret comes from", self.name_of(key));
+            self.error(span.clone(), what, "{ env = \"NAME\" } or { file = \"/path\" }");
+        }
+        named.map(|value| At { value, span })
     }
 
     /// A table under a key.
