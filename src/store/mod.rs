@@ -319,6 +319,10 @@ pub trait Store: Send + Sync {
 
     /// Asks the store how it is.
     fn health(&self) -> Act<'_, Health>;
+
+    /// Finishes the acts that were asked for and takes no more: what is asked afterwards is [`StoreError::Away`]. For the
+    /// end of a process; a store that keeps nothing back has nothing to do.
+    fn stop(&self) -> Act<'_, ()>;
 }
 
 /// The event a commit is known by, or none: a timer's turn has none, the timer is the mark.
