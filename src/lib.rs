@@ -9,4 +9,5 @@ pub mod flow;
 pub mod link;
 pub mod route;
 pub mod store;
+pub mod text;
 pub mod web;

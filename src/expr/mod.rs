@@ -8,6 +8,7 @@
 //! here knows a flow, a vendor or a file.
 
 mod check;
+mod compare;
 mod condition;
 mod dialect;
 mod expression;

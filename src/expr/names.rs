@@ -169,7 +169,7 @@ impl Names {
         let full = |name: &str| [above, &[name]].concat().join(".");
         let hint = match nearest(part, self.known()) {
             Some(name) => format!("did you mean `{}`?", full(name)),
-            None if self.named.is_empty() => format!("`{}` has no members here", above.join(".")),
+            None if self.named.is_empty() => format!("nothing is declared under `{}`", above.join(".")),
             None => format!("known here: {}", self.known().map(full).collect::<Vec<_>>().join(", ")),
         };
         Unknown { name: path.join("."), hint }

@@ -37,7 +37,7 @@ const VALUE_BYTES: usize = 32;
 impl Template {
     /// Compiles a text, or tells every fault of it.
     pub fn compile(dialect: &'static Dialect, source: &str, names: &Names) -> Result<Template, Vec<Fault>> {
-        let mut faults = refused_signs(source);
+        let mut faults: Vec<_> = refused_sign(source).into_iter().collect();
         if source.len() > LONGEST {
             let what = format!("this text is longer than {LONGEST} bytes");
             faults.push(Fault { span: 0..source.len(), what, hint: String::new() });
@@ -158,16 +158,16 @@ fn write_value(text: &mut String, value: Value) -> Result<(), EvalError> {
 }
 
 /// `{%` and `{#` belong to the larger language that texts do not speak.
-fn refused_signs(source: &str) -> Vec<Fault> {
-    let signs = ["{%", "{#"].into_iter().flat_map(|sign| source.match_indices(sign));
-    let fault = |(at, sign): (usize, &str)| Fault {
+/// The first of them is told.
+fn refused_sign(source: &str) -> Option<Fault> {
+    let (at, sign) = ["{%", "{#"].into_iter().filter_map(|sign| source.match_indices(sign).next()).min()?;
+    Some(Fault {
         span: at..at + sign.len(),
         what: format!("a text may not hold `{sign}`"),
         hint: "a text holds words and names, `{{ name }}`; what depends on an answer is a node of its own, \
                reached by `when`"
             .to_owned(),
-    };
-    signs.map(fault).collect()
+    })
 }
 
 enum Piece<'s> {
@@ -199,9 +199,10 @@ fn pieces(source: &str) -> Result<Vec<Piece<'_>>, Vec<Fault>> {
 
 fn unreadable(source: &str, opened: Option<usize>, detail: Option<&str>) -> Fault {
     let start = opened.map_or(0, |at| at.saturating_sub(2));
+    let open = !source.get(start..).unwrap_or_default().contains("}}");
     let what = match detail {
-        Some(detail) => format!("this text cannot be read: {detail}"),
-        None => "`{{` is not closed".to_owned(),
+        Some(detail) if !open => format!("this text cannot be read: {detail}"),
+        _ => "`{{` is not closed".to_owned(),
     };
     Fault { span: start..source.len(), what, hint: "write `{{ name }}`".to_owned() }
 }

@@ -233,13 +233,7 @@ fn text_faults(source: &str, expected: &[&str]) {
 #[test]
 fn a_text_holds_nothing_else() {
     let hint = "a text holds words and names, `{{ name }}`; what depends on an answer is a node of its own, reached by `when`";
-    text_faults(
-        "{% if x %}a{% endif %}",
-        &[
-            &format!("«{{%» a text may not hold `{{%` ({hint})"),
-            &format!("«{{%» a text may not hold `{{%` ({hint})"),
-        ],
-    );
+    text_faults("{% if x %}a{% endif %}", &[&format!("«{{%» a text may not hold `{{%` ({hint})")]);
     text_faults("a {# b #}", &[&format!("«{{#» a text may not hold `{{#` ({hint})")]);
     text_faults(
         "a {{ ofice }} b",
