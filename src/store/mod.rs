@@ -20,6 +20,7 @@
 pub mod commit;
 pub mod due;
 pub mod record;
+pub mod redis;
 
 use crate::domain::{
     delivery::Verdict,
@@ -38,6 +39,29 @@ pub const CLAIM_MAX: usize = 100;
 pub const RECORD_TTL: Duration = Duration::from_secs(30 * 86_400);
 /// How long a USSD step is known after its vendor session must be over.
 pub const DIALOGUE_GRACE: Duration = Duration::from_secs(600);
+
+/// What an answer of the store survives (`[store] durability`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of the gateway.
+    Process,
+    /// The death of the store's host.
+    Disk,
+    /// The death of a Redis primary.
+    Replica,
+}
+
+impl Durability {
+    /// Reads `process`, `disk` or `replica`.
+    pub fn parse(text: &str) -> Option<Durability> {
+        match text {
+            "process" => Some(Durability::Process),
+            "disk" => Some(Durability::Disk),
+            "replica" => Some(Durability::Replica),
+            _ => None,
+        }
+    }
+}
 
 /// An act under way.
 pub type Act<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -295,6 +319,10 @@ pub trait Store: Send + Sync {
 
     /// Asks the store how it is.
     fn health(&self) -> Act<'_, Health>;
+
+    /// Finishes the acts that were asked for and takes no more: what is asked afterwards is [`StoreError::Away`]. For the
+    /// end of a process; a store that keeps nothing back has nothing to do.
+    fn stop(&self) -> Act<'_, ()>;
 }
 
 /// The event a commit is known by, or none: a timer's turn has none, the timer is the mark.

@@ -5,3 +5,4 @@ mod browser;
 mod engine;
 mod house;
 mod phone;
+mod store;
