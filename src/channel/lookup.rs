@@ -3,7 +3,10 @@
 
 use super::Callback;
 use encoding_rs::{Encoding, UTF_8};
-use minijinja::{Value, value::Object};
+use minijinja::{
+    Value,
+    value::{Object, Serde},
+};
 use percent_encoding::percent_decode;
 use std::sync::{Arc, OnceLock};
 
