@@ -19,6 +19,7 @@
 
 pub mod commit;
 pub mod due;
+pub mod embedded;
 pub mod record;
 pub mod redis;
 

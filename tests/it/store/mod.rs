@@ -4,6 +4,7 @@
 //! A promise may not count on the clock standing still: a real server's goes on by itself. So it takes due times seconds
 //! away from the moments it looks at, and moves the clock in whole seconds.
 
+mod embedded;
 mod model;
 mod queue;
 mod turn;
@@ -19,17 +20,17 @@ use matamat::{
         time::Timestamp,
     },
     store::{
-        Claim, Claimed, Commit, Committed, Item, Load, Loaded, OwnTimer, Put, Queue, QueueOp, SavedDialogue, Settle,
-        Settled, Store, Tally,
+        Claim, Claimed, Commit, Committed, Item, Load, Loaded, OwnTimer, Put, Queue, QueueOp, SavedDialogue,
+        Settle, Settled, Store, Tally,
         record::{Dialogue, Record},
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
 
-/// Every promise, on one back end: `$open` is an `async fn() -> Bench`, called once for each.
+/// Every promise, on one back end: `$at::$open` is an `async fn() -> Bench`, called once for each.
 macro_rules! promises {
-    ($backend:ident, $open:path) => {
-        promises! { $backend, $open:
+    ($backend:ident, $at:ident::$open:ident) => {
+        promises! { $backend, $at::$open:
             turn::a_commit_changes_all_that_it_names,
             turn::a_refused_commit_changes_nothing,
             turn::a_repeat_is_seen_also_after_the_dialogue_moved_on,
@@ -75,18 +76,20 @@ macro_rules! promises {
             model::the_model_agrees,
         }
     };
-    ($backend:ident, $open:path: $($room:ident::$promise:ident),* $(,)?) => {
+    ($backend:ident, $at:ident::$open:ident: $($room:ident::$promise:ident),* $(,)?) => {
         mod $backend {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $promise() {
-                    super::$room::$promise(&super::$open().await).await;
+                    super::$room::$promise(&super::$at::$open().await).await;
                 }
             )*
         }
     };
 }
-pub(crate) use promises;
+
+promises!(memory, embedded::memory);
+promises!(file, embedded::file);
 
 /// A fresh store and its clock.
 pub struct Bench {
@@ -99,7 +102,7 @@ pub struct Bench {
     /// Moves the store's clock on.
     pub move_clock: Box<dyn Fn(Duration) + Send + Sync>,
     /// What must outlive the store: a folder, a server.
-    pub keep: Box<dyn Any + Send + Sync>,
+    pub _keep: Box<dyn Any + Send + Sync>,
 }
 
 /// The queues that promises use; all of them must balance after every act.
@@ -175,7 +178,8 @@ impl Bench {
 
     /// The counts of a queue, in a shape that reads well in a test; `oldest_due` left out.
     pub async fn counts(&self, queue: &Queue) -> Counts {
-        let Tally { put, done, suppressed, dropped, replaced, waiting, dead, oldest_due: _ } = self.tally(queue).await;
+        let Tally { put, done, suppressed, dropped, replaced, waiting, dead, oldest_due: _ } =
+            self.tally(queue).await;
         let suppressed = suppressed.into_iter().map(|(_, n)| n).sum();
         Counts { put, done, suppressed, dropped, replaced, waiting, dead }
     }
@@ -242,7 +246,7 @@ pub fn with_step(commit: Commit, before: &Dialogue, event: u8, screen: &str) -> 
     let reply = Reply { text: screen.into(), end: false, language: Lang::EN };
     let dialogue = before.after(String::new(), event, reply);
     let id = dialogue_of(commit.citizen);
-    let saved = SavedDialogue { id, dialogue, ttl: Duration::from_secs(600) };
+    let saved = SavedDialogue { id, dialogue, ttl: Duration::from_secs(86_400) };
     Commit { event: Some(event), dialogue: Some(saved), ..commit }
 }
 

@@ -4,7 +4,10 @@
 //! Due times are multiples of [`TICK`] from the start, the clock stands half a tick beside them, and a lease is no
 //! multiple of a tick: so no act looks at a moment that a server's own clock could be on either side of.
 
-use super::{Bench, citizen, dialogue_of, ledger, only_queues, put, record, timers_turn, turn_of, with_queues, with_step};
+use super::{
+    Bench, citizen, dialogue_of, ledger, only_queues, put, record, timers_turn, turn_of, with_queues,
+    with_step,
+};
 use matamat::{
     domain::{
         delivery::Verdict,
@@ -188,7 +191,9 @@ impl<'a> Model<'a> {
                 let turn = timers_turn(who, expected, IDS[*id], Version(*generation));
                 self.commit(&Commit { record, ..turn }).await
             }
-            Act::Claim { who, timer, token } => self.claim(self.citizens[usize::from(*who)], *timer, *token).await,
+            Act::Claim { who, timer, token } => {
+                self.claim(self.citizens[usize::from(*who)], *timer, *token).await
+            }
             Act::Settle { which, how, ticks } => self.settle(which, *how, *ticks).await,
             Act::Pass { ticks } => {
                 self.now += *ticks as i64 * TICK;
@@ -247,7 +252,8 @@ impl<'a> Model<'a> {
         if let Some(dialogue) = self.dialogues.get(&who).filter(seen) {
             return Committed::Seen(dialogue.clone());
         }
-        let own = commit.timer.as_ref().map(|t| ((Queue::Timer, who.partition(), t.id.clone()), t.generation));
+        let own =
+            commit.timer.as_ref().map(|t| ((Queue::Timer, who.partition(), t.id.clone()), t.generation));
         if let Some((place, generation)) = &own
             && !self.items.get(place).is_some_and(|k| k.item.generation == *generation && !k.dead)
         {
@@ -309,7 +315,8 @@ impl<'a> Model<'a> {
     async fn claim(&mut self, who: CitizenId, timer: bool, token: u8) -> Result<(), TestCaseError> {
         let queue = if timer { Queue::Timer } else { ledger() };
         let expected = self.claims(&queue, who.partition(), token);
-        let claim = Claim { queue: queue.clone(), partition: who.partition(), max: 100, token: [token + 1; 16] };
+        let claim =
+            Claim { queue: queue.clone(), partition: who.partition(), max: 100, token: [token + 1; 16] };
         let mut got = self.bench.store.claim(&claim).await.expect("a claim");
         got.items.sort_by(|a, b| a.id.cmp(&b.id));
         for (got, expected) in got.items.iter_mut().zip(&expected.items) {
@@ -317,7 +324,12 @@ impl<'a> Model<'a> {
             got.first_attempt = expected.first_attempt;
         }
         prop_assert_eq!(&got.items, &expected.items);
-        prop_assert!(near(got.next_due, expected.next_due), "{:?}, expected {:?}", got.next_due, expected.next_due);
+        prop_assert!(
+            near(got.next_due, expected.next_due),
+            "{:?}, expected {:?}",
+            got.next_due,
+            expected.next_due
+        );
         self.claimed.extend(got.items.into_iter().map(|item| (queue.clone(), item)));
         Ok(())
     }
@@ -348,7 +360,12 @@ impl<'a> Model<'a> {
         claimed
     }
 
-    async fn settle(&mut self, which: &prop::sample::Index, how: u8, ticks: i64) -> Result<(), TestCaseError> {
+    async fn settle(
+        &mut self,
+        which: &prop::sample::Index,
+        how: u8,
+        ticks: i64,
+    ) -> Result<(), TestCaseError> {
         if self.claimed.is_empty() {
             return Ok(());
         }
@@ -376,10 +393,12 @@ impl<'a> Model<'a> {
     fn settled(&mut self, settle: &Settle) -> Settled {
         let now = self.at(self.now);
         let place = (settle.queue.clone(), settle.partition, settle.id.clone());
-        let Some(known) = self.items.get_mut(&place).filter(|k| k.item.generation == settle.generation) else {
+        let Some(known) = self.items.get_mut(&place).filter(|k| k.item.generation == settle.generation)
+        else {
             return Settled::Stale;
         };
-        let holds = known.token.is_some() && known.at > now && known.item.attempt == settle.attempt && !known.dead;
+        let holds =
+            known.token.is_some() && known.at > now && known.item.attempt == settle.attempt && !known.dead;
         if !holds && settle.verdict != Verdict::Accepted {
             return Settled::Stale;
         }

@@ -1,7 +1,9 @@
 //! What is accepted is never lost (P4): claimed with a lease, settled by attempt, dead letters beside it. Every helper of
 //! the bench checks after its act that all queues balance.
 
-use super::{Bench, Counts, cancel, citizen, ledger, only_queues, put, put_dead, record, turn_of, with_queues};
+use super::{
+    Bench, Counts, cancel, citizen, ledger, only_queues, put, put_dead, record, turn_of, with_queues,
+};
 use matamat::{
     domain::{
         delivery::Verdict,
@@ -103,7 +105,11 @@ pub async fn accepted_counts_for_a_dead_letter(bench: &Bench) {
     let item = claimed_one(bench).await;
     bench.settle(&ledger(), &item, Verdict::Dead("refused".into())).await;
     check_counts(bench, Counts { put: 1, dead: 1, ..Counts::default() }).await;
-    assert_eq!(bench.settle(&ledger(), &item, Verdict::Accepted).await, Settled::Done, "it got there after all");
+    assert_eq!(
+        bench.settle(&ledger(), &item, Verdict::Accepted).await,
+        Settled::Done,
+        "it got there after all"
+    );
     check_counts(bench, Counts { put: 1, done: 1, ..Counts::default() }).await;
     assert_eq!(bench.store.dead(&ledger(), 10).await, Ok(vec![]));
 }
@@ -133,7 +139,11 @@ pub async fn a_verdict_counts_only_while_the_lease_holds(bench: &Bench) {
         }
     }
     let other = Item { generation: Version(99), ..item.clone() };
-    assert_eq!(bench.settle(&ledger(), &other, Verdict::Accepted).await, Settled::Stale, "another generation");
+    assert_eq!(
+        bench.settle(&ledger(), &other, Verdict::Accepted).await,
+        Settled::Stale,
+        "another generation"
+    );
     let other = Item { id: "rsp_2".into(), ..item.clone() };
     assert_eq!(bench.settle(&ledger(), &other, Verdict::Accepted).await, Settled::Stale, "no such item");
     bench.pass(PAST_THE_LEASE);
@@ -226,7 +236,11 @@ pub async fn dead_letters_are_listed_oldest_first(bench: &Bench) {
     assert_eq!((first.generation, first.attempts, first.why.as_str()), (Version(100), 1, "refused 3"));
     assert_eq!(first.payload, b"rsp_3 of 100");
     assert!(since <= first.at && first.at < dead[1].at, "{dead:?}");
-    assert_eq!(bench.claim(&ledger(), Partition(3), 9).await, Claimed::default(), "nobody is given a dead letter");
+    assert_eq!(
+        bench.claim(&ledger(), Partition(3), 9).await,
+        Claimed::default(),
+        "nobody is given a dead letter"
+    );
 }
 
 pub async fn born_dead_is_dead(bench: &Bench) {
@@ -303,7 +317,8 @@ pub async fn a_cancel_counts_as_suppressed(bench: &Bench) {
 }
 
 pub async fn oldest_due_first_and_the_next_is_told(bench: &Bench) {
-    let dues = [("rsp_1", -20), ("rsp_2", -40), ("rsp_3", -30), ("rsp_4", 20)].map(|(id, s)| (id, bench.at(s)));
+    let dues =
+        [("rsp_1", -20), ("rsp_2", -40), ("rsp_3", -30), ("rsp_4", 20)].map(|(id, s)| (id, bench.at(s)));
     change(bench, dues.iter().map(|(id, due)| put(&ledger(), id, 100, *due)).collect()).await;
     let claim = |max, token| Claim { queue: ledger(), partition: HERE, max, token: [token; 16] };
     let two = bench.store.claim(&claim(2, 1)).await.expect("a claim");

@@ -1,8 +1,8 @@
 //! What one turn commits: all of it or nothing (P1), once (P2), on the version it was decided on (P3).
 
 use super::{
-    Bench, Counts, cancel, citizen, dialogue_of, ledger, only_queues, put, record, timers_turn, turn_of, with_queues,
-    with_step,
+    Bench, Counts, cancel, citizen, dialogue_of, ledger, only_queues, put, record, timers_turn, turn_of,
+    with_queues, with_step,
 };
 use matamat::{
     domain::{
@@ -24,7 +24,10 @@ pub async fn a_commit_changes_all_that_it_names(bench: &Bench) {
     let commit = with_step(turn_of(who, 0, 100), &Dialogue::default(), 1, "How?");
     let commit = with_queues(
         commit,
-        vec![put(&Queue::Timer, "c7:expiry", 100, bench.at(3600)), put(&ledger(), "rsp_7", 100, bench.at(-1))],
+        vec![
+            put(&Queue::Timer, "c7:expiry", 100, bench.at(3600)),
+            put(&ledger(), "rsp_7", 100, bench.at(-1)),
+        ],
     );
     assert_eq!(bench.commit(&commit).await, Committed::Done);
 
@@ -34,7 +37,11 @@ pub async fn a_commit_changes_all_that_it_names(bench: &Bench) {
     assert_eq!(bench.load(who, None).await.dialogue, None, "not asked for");
     assert_eq!(bench.counts(&Queue::Timer).await, Counts { put: 1, waiting: 1, ..Counts::default() });
     assert_eq!(bench.counts(&ledger()).await, Counts { put: 1, waiting: 1, ..Counts::default() });
-    assert_eq!(bench.load(citizen(8), Some(dialogue_of(citizen(8)))).await, Default::default(), "nobody else");
+    assert_eq!(
+        bench.load(citizen(8), Some(dialogue_of(citizen(8)))).await,
+        Default::default(),
+        "nobody else"
+    );
 }
 
 /// The last operation names an item by an id that no store takes.
@@ -168,7 +175,11 @@ pub async fn a_timer_that_was_replaced_cancelled_or_run_is_gone(bench: &Bench) {
     let newer = put(&Queue::Timer, "c1:expiry", 200, bench.at(60));
     bench.commit(&with_queues(turn_of(citizen(1), 100, 200), vec![newer])).await;
     assert_eq!(bench.commit(&expired(200)).await, Committed::Gone, "replaced");
-    assert_eq!(bench.commit(&expired(100)).await, Committed::Gone, "the timer is looked for before the version");
+    assert_eq!(
+        bench.commit(&expired(100)).await,
+        Committed::Gone,
+        "the timer is looked for before the version"
+    );
 
     let over = vec![cancel(&Queue::Timer, "c1:expiry")];
     bench.commit(&with_queues(turn_of(citizen(1), 200, 300), over)).await;
@@ -204,7 +215,8 @@ pub async fn a_stale_timer_is_removed_only_on_the_version_it_was_judged_on(bench
 pub async fn a_repeat_counts_before_the_version(bench: &Bench) {
     let first = with_step(turn_of(citizen(1), 0, 100), &Dialogue::default(), 1, "How?");
     bench.commit(&first).await;
-    let again = Commit { expected: Version(100), record: Some(Record { consent: 9, ..record(200) }), ..first };
+    let again =
+        Commit { expected: Version(100), record: Some(Record { consent: 9, ..record(200) }), ..first };
     assert!(matches!(bench.commit(&again).await, Committed::Seen(_)));
     assert_eq!(bench.load(citizen(1), None).await.record, Some(record(100)));
 }

@@ -32,7 +32,9 @@ pub async fn two_first_turns_one_wins(bench: &Bench) {
 /// the turns, because it stands at a known place; the version rises by one each time.
 pub async fn no_update_is_lost(bench: &Bench) {
     let tasks: Vec<_> = (0..TASKS)
-        .map(|n| tokio::spawn(takes_turns(if n % 2 == 0 { bench.store.clone() } else { bench.other.clone() })))
+        .map(|n| {
+            tokio::spawn(takes_turns(if n % 2 == 0 { bench.store.clone() } else { bench.other.clone() }))
+        })
         .collect();
     for task in tasks {
         task.await.expect("a task that ends well");
@@ -43,7 +45,8 @@ pub async fn no_update_is_lost(bench: &Bench) {
 
 async fn takes_turns(store: Arc<dyn Store>) {
     for _ in 0..TURNS {
-        let mut found = store.load(&Load { citizen: citizen(1), dialogue: None }).await.expect("a load").record;
+        let mut found =
+            store.load(&Load { citizen: citizen(1), dialogue: None }).await.expect("a load").record;
         let mut tries = 0;
         while let Some(newer) = adds_one(&*store, found).await {
             (found, tries) = (Some(newer), tries + 1);
