@@ -51,7 +51,8 @@ impl Lookup {
     fn json(&self) -> Value {
         let parse = || {
             let body = self.callback.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.callback.body);
-            serde_json::from_slice::<serde_json::Value>(body).map_or(Value::UNDEFINED, |json| Value::from(Serde(json)))
+            serde_json::from_slice::<serde_json::Value>(body)
+                .map_or(Value::UNDEFINED, |json| Value::from(Serde(json)))
         };
         self.json.get_or_init(parse).clone()
     }

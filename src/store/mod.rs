@@ -22,6 +22,7 @@ pub mod due;
 pub mod embedded;
 pub mod record;
 pub mod redis;
+mod settings;
 
 use crate::domain::{
     delivery::Verdict,
@@ -30,6 +31,7 @@ use crate::domain::{
 };
 pub use commit::{Commit, OwnTimer, Put, QueueOp, SavedDialogue};
 use record::{Dialogue, Record};
+pub use settings::{Settings, StoreUrl};
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 /// How long a claimed item is ours. All requests of a claim end within 20 s, so it is never renewed.
