@@ -5,4 +5,7 @@ mod browser;
 mod engine;
 mod house;
 mod phone;
+mod proxy;
+mod redis;
+mod redis_server;
 mod store;

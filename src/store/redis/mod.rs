@@ -89,11 +89,6 @@ impl Redis {
         self.holder.notes()
     }
 
-    /// Takes no more acts; those under way are answered.
-    pub fn close(&self) {
-        self.holder.stop();
-    }
-
     fn shift(&self) -> i64 {
         self.clock.shift_ms()
     }
@@ -225,6 +220,13 @@ impl Store for Redis {
 
     fn health(&self) -> Act<'_, Health> {
         Box::pin(async move { Ok(self.how_it_is().await) })
+    }
+
+    fn stop(&self) -> Act<'_, ()> {
+        Box::pin(async move {
+            self.holder.stop();
+            Ok(())
+        })
     }
 }
 
