@@ -129,11 +129,9 @@ pub(super) fn adopt_keys(db: &Connection, check: [u8; 16]) -> Result<KeysFound, 
     }
 }
 
-/// Writes one small thing, to see whether there is room.
-pub(super) fn probe(db: &Connection, now: Timestamp) -> Result<(), Fault> {
-    db.prepare_cached(
-        "INSERT INTO meta (name, value) VALUES ('probe', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )?
-    .execute([now.0])?;
+/// Takes a page more than there is and gives it back, to see whether there is room.
+pub(super) fn probe(db: &Connection) -> Result<(), Fault> {
+    db.prepare_cached("INSERT INTO meta (name, value) VALUES ('probe', zeroblob(4096))")?.execute([])?;
+    db.prepare_cached("DELETE FROM meta WHERE name = 'probe'")?.execute([])?;
     Ok(())
 }

@@ -58,6 +58,8 @@ mod look;
 mod reader;
 mod schema;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod work;
 mod writer;
@@ -278,7 +280,7 @@ impl Store for Embedded {
     fn health(&self) -> Act<'_, Health> {
         let full = self.writer.full();
         Box::pin(async move {
-            let asked = self.writer.ask(move |db, now| if full { look::probe(db, now) } else { Ok(()) });
+            let asked = self.writer.ask(move |db, _| if full { look::probe(db) } else { Ok(()) });
             Ok(match asked.await {
                 Ok(()) => Health::Ok,
                 Err(StoreError::Full(_)) => Health::Full,
