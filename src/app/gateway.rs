@@ -98,8 +98,7 @@ impl Gateway {
     /// Starts it on the current actix system.
     pub async fn start(installation: Installation, clock: Clock) -> Result<Gateway, StartError> {
         let metrics = telemetry::start_metrics().map_err(|e| StartError::Metrics(e.to_string()))?;
-        let stores = Stores::open(&installation.config.store, &clock).await?;
-        let first = stores.store();
+        let (stores, first) = Stores::open(&installation.config.store, &clock).await?;
         let keys = Arc::new(keys(&installation, &*first).await?);
         let shared = Arc::new(Shared::of(installation, stores.clone(), keys, clock));
         let readiness = Arc::new(shared.readiness(metrics));

@@ -22,17 +22,27 @@ pub enum Stores {
 
 impl Stores {
     /// Opens the store that is configured. A Redis that cannot keep what is claimed is refused; one that is away is waited
-    /// for, and what an operator should know of the one that was found is logged.
-    pub async fn open(settings: &Settings, clock: &Clock) -> Result<Stores, StartError> {
+    /// for, and what an operator should know of the one that was found is logged. Beside it a way to it for the start.
+    pub async fn open(settings: &Settings, clock: &Clock) -> Result<(Stores, Arc<dyn Store>), StartError> {
         match &settings.url {
-            StoreUrl::Sqlite(path) => Ok(Stores::Embedded(Arc::new(Embedded::open(path, clock.clone())?))),
+            StoreUrl::Sqlite(path) => {
+                let store = Arc::new(Embedded::open(path, clock.clone())?);
+                Ok((Stores::Embedded(store.clone()), store))
+            }
             StoreUrl::Redis(target) => {
+                let stores = Stores::Redis(target.clone(), settings.durability, clock.clone());
                 match Redis::connect(target, settings.durability, clock.clone()).await {
-                    Ok(redis) => redis.notes().iter().for_each(|note| tracing::warn!("{note}")),
-                    Err(error @ StoreError::Refused(_)) => return Err(error.into()),
-                    Err(error) => tracing::warn!(%error, "not ready yet"),
+                    Ok(redis) => {
+                        redis.notes().iter().for_each(|note| tracing::warn!("{note}"));
+                        Ok((stores, Arc::new(redis)))
+                    }
+                    Err(error @ StoreError::Refused(_)) => Err(error.into()),
+                    Err(error) => {
+                        tracing::warn!(%error, "not ready yet");
+                        let store = stores.store();
+                        Ok((stores, store))
+                    }
                 }
-                Ok(Stores::Redis(target.clone(), settings.durability, clock.clone()))
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     expr::Expression,
 };
 use minijinja::Value;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The longest input, session id or code that is taken, in characters; a longer one is cut.
 const FIELD_MAX: usize = 4_000;
@@ -94,7 +94,7 @@ impl Description {
         let asked = |name: &str| reply.body.reads().iter().any(|read| read.name == name);
         let of_callback: Vec<_> =
             ["session", "code", "from"].into_iter().filter(|name| asked(name)).collect();
-        let mut members = vec![("text", Value::from(text))];
+        let mut members = BTreeMap::from([("text", Value::from(text))]);
         if !of_callback.is_empty() {
             let context = Lookup::of(callback, country);
             if let Ok((_, shape)) = self.shape(callback, &context) {
@@ -108,7 +108,7 @@ impl Description {
             }
         }
         let escape = Escape::of(&reply.content_type);
-        reply.body.render_with(&Value::from_iter(members), |body, value| escape.write(body, &value))
+        reply.body.render_with(&Value::from(members), |body, value| escape.write(body, &value))
     }
 }
 

@@ -8,7 +8,10 @@ use minijinja::{
     value::{Object, Serde},
 };
 use percent_encoding::percent_decode;
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 /// The most pairs of a form or a query that are looked at.
 const PAIRS_MAX: usize = 200;
@@ -58,9 +61,9 @@ impl Lookup {
     }
 
     fn headers(&self) -> Value {
-        let headers =
-            self.callback.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-        Value::from_iter(headers)
+        let headers = self.callback.headers.iter();
+        let named = headers.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+        Value::from(named.collect::<BTreeMap<_, _>>())
     }
 }
 

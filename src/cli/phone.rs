@@ -17,9 +17,7 @@ use crate::{
     expr::Names,
     findings::{At, Findings, Source},
     route::{self, Routes},
-    store::{
-        CLAIM_MAX, Claim, Item, Queue, Settle, due::Due, embedded::Embedded, record::OwedCompletion,
-    },
+    store::{CLAIM_MAX, Claim, Item, Queue, Settle, due::Due, embedded::Embedded, record::OwedCompletion},
     turn::{Turns, UssdTurn},
 };
 use anyhow::Context;

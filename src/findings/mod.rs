@@ -117,10 +117,11 @@ impl Findings {
         self.0.borrow().iter().filter(|f| f.severity == Severity::Error).count()
     }
 
-    /// Everything, by file and place.
+    /// Everything, by file and place; what was found twice (two channels of one vendor) is told once.
     pub fn into_sorted(self) -> Vec<Finding> {
         let mut all = self.0.into_inner();
         all.sort_by(|a, b| (&a.source.name, a.span.start).cmp(&(&b.source.name, b.span.start)));
+        all.dedup();
         all
     }
 }

@@ -2,10 +2,14 @@
 
 mod broken_flows;
 mod browser;
+mod crash;
 mod engine;
+mod gateway;
 mod house;
 mod phone;
 mod proxy;
 mod redis;
 mod redis_server;
+mod running;
 mod store;
+mod turn;
