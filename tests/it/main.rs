@@ -2,6 +2,7 @@
 
 mod broken_flows;
 mod browser;
+mod commands;
 mod crash;
 mod engine;
 mod gateway;
