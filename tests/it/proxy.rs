@@ -78,11 +78,6 @@ impl Proxy {
         proxy
     }
 
-    /// The proxy's own port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.at.port()
-    }
-
     /// A plain Redis URL through the proxy.
     pub fn url(&self) -> String {
         format!("redis://{}", self.at)
@@ -212,7 +207,9 @@ async fn answers(
     let mut pass = shared.answers_pass.subscribe();
     let mut buffer = vec![0; BUFFER];
     while let Ok(n @ 1..) = server.read(&mut buffer).await {
-        let lose = shared.answers_to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n > 0).then(|| n - 1));
+        let lose = shared
+            .answers_to_lose
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n > 0).then(|| n - 1));
         if lose.is_ok() || pass.wait_for(|open| *open).await.is_err() {
             return;
         }

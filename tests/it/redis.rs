@@ -19,8 +19,8 @@ use matamat::{
         session::{Given, Place, Session},
     },
     store::{
-        Claim, Commit, Committed, Durability, Health, Load, Put, Queue, QueueOp, SavedDialogue, Settle, Settled, Store,
-        StoreError,
+        Claim, Commit, Committed, Durability, Health, Load, Put, Queue, QueueOp, SavedDialogue, Settle,
+        Settled, Store, StoreError,
         record::{Dialogue, Record, TimerPayload},
         redis::{ACT_BOUND, Redis, Target},
     },
@@ -34,6 +34,8 @@ use std::{
 const SLACK: Duration = Duration::from_secs(2);
 /// How long a store may take to find its server again.
 const FOUND_WITHIN: Duration = Duration::from_secs(15);
+/// What a turn may send: record, dialogue, and a few hundred bytes of framing.
+const TURN_BYTES: u64 = 1_500;
 /// When the sessions of these tests began.
 const NOW: Timestamp = Timestamp(1_795_511_523_120);
 /// The longest Odia screen that one page carries, 70 UCS-2 units.
@@ -55,7 +57,8 @@ fn citizen(n: u8) -> CitizenId {
 
 /// A citizen in the middle of `hospital-visit` by USSD, at the third question.
 fn record(version: u64) -> Record {
-    let given = |node: &str, value, said: &str| Given { node: node.into(), value, said: said.into(), at: NOW };
+    let given =
+        |node: &str, value, said: &str| Given { node: node.into(), value, said: said.into(), at: NOW };
     let session = Session {
         response: ResponseId([0xd4; 16]),
         flow: FlowId::parse("hospital-visit").expect("an id"),
@@ -93,11 +96,7 @@ fn step(citizen: CitizenId, before: &Dialogue, n: u8) -> Commit {
         event: Some(event),
         expected: Version(u64::from(n) - 1),
         record: Some(record(u64::from(n))),
-        dialogue: Some(SavedDialogue {
-            id: DialogueId([0xc3; 16]),
-            dialogue,
-            ttl: Duration::from_secs(780),
-        }),
+        dialogue: Some(SavedDialogue { id: DialogueId([0xc3; 16]), dialogue, ttl: Duration::from_secs(780) }),
         timer: None,
         queues: Vec::new(),
     }
@@ -127,12 +126,12 @@ fn load_of(citizen: CitizenId) -> Load {
     Load { citizen, dialogue: Some(DialogueId([0xc3; 16])) }
 }
 
-/// Asks until the store is as wanted; every look waits for an answer or for the holder's own wait.
+/// Looks until the store is as wanted.
 async fn until(store: &Redis, wanted: Health) {
     let started = Instant::now();
     while store.health().await != Ok(wanted) {
         assert!(started.elapsed() < FOUND_WITHIN, "not {wanted:?} in time");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -145,7 +144,7 @@ async fn a_turn_is_one_mget_and_one_script_and_two_round_trips() {
     let who = citizen(7);
     let mut dialogue = Dialogue::default();
     server.cli(&["CONFIG", "RESETSTAT"]);
-    let before = proxy.round_trips();
+    let (before, bytes) = (proxy.round_trips(), proxy.request_bytes());
     for n in 1..=TURNS {
         let found = store.load(&load_of(who)).await.expect("a load");
         assert_eq!(found.record.is_some(), n > 1);
@@ -154,6 +153,7 @@ async fn a_turn_is_one_mget_and_one_script_and_two_round_trips() {
         dialogue = dialogue_after(&turn);
     }
     assert_eq!(proxy.round_trips() - before, 2 * u64::from(TURNS));
+    assert!((proxy.request_bytes() - bytes) / u64::from(TURNS) < TURN_BYTES);
     assert_eq!((server.calls("evalsha"), server.calls("mget")), (100, 100));
     // Of the script: two reads, two writes. Nothing else was asked.
     assert_eq!((server.calls("getrange"), server.calls("set")), (200, 200));
@@ -221,7 +221,6 @@ async fn a_citizen_in_mid_dialogue_takes_little_memory() {
     }
     let session = memory(&server, "*:c:*") / CITIZENS;
     let all = memory(&server, "mm:*") / CITIZENS;
-    println!("session {session} B, everything {all} B, dialogue {} B", memory(&server, "*:u:*") / CITIZENS);
     assert!(session <= 400, "{session} B");
     assert!(all <= 1_200, "{all} B");
 }
@@ -235,7 +234,11 @@ async fn a_commit_whose_answer_was_lost_happens_once() {
     for lost in 1..=2 {
         proxy.lose_answers(lost);
         let committed = store.commit(&first).await;
-        assert_eq!(committed, Ok(Committed::Seen(dialogue_after(&first))), "sent again, it finds its own event");
+        assert_eq!(
+            committed,
+            Ok(Committed::Seen(dialogue_after(&first))),
+            "sent again, it finds its own event"
+        );
         let tally = store.tally(&[Queue::Timer]).await.expect("a tally").remove(0);
         assert_eq!((tally.put, tally.replaced, tally.waiting), (1, 0, 1));
     }
@@ -295,6 +298,22 @@ async fn a_store_that_went_away_is_found_again_by_itself() {
     assert_eq!(store.commit(&first).await, Ok(Committed::Seen(dialogue_after(&first))), "disk kept it");
     let second = step(citizen(7), &dialogue_after(&first), 2);
     assert_eq!(store.commit(&second).await, Ok(Committed::Done), "and the scripts are there again");
+}
+
+/// A refused connection means that nothing was sent: the caller may act on that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_listens_nothing_happened() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port()).await;
+    let store = store(&proxy.url()).await;
+    proxy.refuse().await;
+    proxy.cut();
+    until(&store, Health::Away).await;
+    let refused = store.commit(&first_turn(citizen(7))).await;
+    assert!(matches!(refused, Err(StoreError::Away(_))), "{refused:?}");
+    proxy.accept();
+    until(&store, Health::Ok).await;
+    assert_eq!(store.commit(&first_turn(citizen(7))).await, Ok(Committed::Done));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -360,17 +379,26 @@ async fn a_claim_of_durability_that_cannot_hold_is_refused() {
         (Flavour::With(&["--appendonly", "yes"]), Durability::Disk, Err("appendfsync everysec")),
         (Flavour::Disk, Durability::Disk, Ok("")),
         (Flavour::Disk, Durability::Replica, Err("not built yet")),
-        (Flavour::With(&["--rename-command", "CONFIG", "", "--appendonly", "yes"]), Durability::Disk, Ok("cannot be verified")),
+        (
+            Flavour::With(&["--rename-command", "CONFIG", "", "--appendonly", "yes"]),
+            Durability::Disk,
+            Ok("cannot be verified"),
+        ),
         (
             Flavour::With(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]),
             Durability::Process,
             Err("maxmemory-policy is allkeys-lru"),
         ),
-        (Flavour::With(&["--cluster-enabled", "yes"]), Durability::Process, Err("the cluster's state is fail")),
+        (
+            Flavour::With(&["--cluster-enabled", "yes"]),
+            Durability::Process,
+            Err("the cluster's state is fail"),
+        ),
     ];
     for (flavour, claim, expected) in table {
         let server = RedisServer::with(flavour.clone());
-        let got = store_at(&server.url(), claim).await.map(|s| s.notes().join("; ")).map_err(|e| e.to_string());
+        let got =
+            store_at(&server.url(), claim).await.map(|s| s.notes().join("; ")).map_err(|e| e.to_string());
         let fits = match (&got, expected) {
             (Ok(notes), Ok("")) => notes.is_empty(),
             (Ok(told), Ok(wanted)) | (Err(told), Err(wanted)) => told.contains(wanted),

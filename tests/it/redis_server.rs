@@ -79,7 +79,8 @@ impl RedisServer {
     pub fn restart(&self) {
         let mut server = Command::new("redis-server");
         server.args(["--bind", "127.0.0.1", "--dir"]).arg(self.folder.path()).args(self.settings());
-        let child = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("redis-server is installed");
+        let child =
+            server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("redis-server is installed");
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
         self.until(|s| s.cli(&["PING"]).trim() == "PONG");
     }
@@ -108,13 +109,6 @@ impl RedisServer {
         let stats = self.cli(&["INFO", "commandstats"]);
         let line = stats.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
         line.and_then(|l| l.split(',').next()).map_or(0, |n| n.parse().expect("a number"))
-    }
-
-    /// A number of `INFO`.
-    pub fn info(&self, field: &str) -> u64 {
-        let info = self.cli(&["INFO"]);
-        let line = info.lines().find_map(|l| l.strip_prefix(&format!("{field}:")));
-        line.unwrap_or_else(|| panic!("no {field}")).trim().parse().expect("a number")
     }
 
     fn settings(&self) -> Vec<String> {

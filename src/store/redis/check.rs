@@ -136,9 +136,9 @@ async fn same_format(connection: &mut MultiplexedConnection) -> Result<(), Store
     let fault = |e| Fault::from(e).error;
     let found: Option<u32> = cmd("GET").arg(keys::FORMAT).query_async(connection).await.map_err(fault)?;
     match found {
-        Some(format) if format > FORMAT => {
-            Err(StoreError::Refused(format!("the store has format {format}, and this release reads up to {FORMAT}")))
-        }
+        Some(format) if format > FORMAT => Err(StoreError::Refused(format!(
+            "the store has format {format}, and this release reads up to {FORMAT}"
+        ))),
         Some(_) => Ok(()),
         None => mark(connection).await,
     }
@@ -204,6 +204,9 @@ mod tests {
         with("role:slave", Err("a replica"));
         with("cluster_enabled:1\ncluster_state:ok\ncluster_size:1", Ok(""));
         with("cluster_enabled:1\ncluster_state:fail\ncluster_size:0", Err("the cluster's state is fail"));
-        with("cluster_enabled:1\ncluster_state:ok\ncluster_size:3", Err("`redis+cluster://` is not built yet"));
+        with(
+            "cluster_enabled:1\ncluster_state:ok\ncluster_size:3",
+            Err("`redis+cluster://` is not built yet"),
+        );
     }
 }

@@ -35,7 +35,8 @@ local function due()
   local found = redis.call('HMGET', KEYS[3], unpack(range))
   for n, header in ipairs(found) do
     local attempt = struct.unpack('>I4', string.sub(header, 10, 13))
-    local first = attempt == 0 and struct.pack('>I8', now) or string.sub(header, 14, 21)
+    local first = string.sub(header, 14, 21)
+    if first == '\0\0\0\0\0\0\0\0' then first = struct.pack('>I8', now) end
     ids[n] = range[n]
     headers[n] = string.sub(header, 1, 9) .. struct.pack('>I4', attempt + 1) .. first .. 'c'
       .. string.sub(header, 23, 31) .. token .. string.sub(header, 48)

@@ -51,7 +51,8 @@ end
 if ARGV[7] ~= '' then
   local base = tonumber(ARGV[7])
   local timer = look(base, ARGV[8])
-  if not timer.was or string.sub(timer.was, 2, 9) ~= ARGV[9] then return { 'gone' } end
+  local there = timer.was and string.sub(timer.was, 22, 22) ~= 'd'
+  if not there or string.sub(timer.was, 2, 9) ~= ARGV[9] then return { 'gone' } end
   timer.is = false
   count(base, 'done')
 end

@@ -28,7 +28,8 @@ impl From<RedisError> for Fault {
         let error = match code.as_deref() {
             Some("OOM") => StoreError::Full(text),
             Some(
-                "MISCONF" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY" | "READONLY" | "NOREPLICAS",
+                "MISCONF" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY" | "READONLY"
+                | "NOREPLICAS",
             ) => StoreError::Away(text),
             Some(_) => StoreError::Refused(text),
             None if error.is_connection_refusal() => StoreError::Away(text),
@@ -70,7 +71,11 @@ mod tests {
         check(answered("LOADING Redis is loading the dataset in memory"), StoreError::Away, false);
         check(answered("CLUSTERDOWN The cluster is down"), StoreError::Away, false);
         check(answered("READONLY You can't write against a read only replica."), StoreError::Away, true);
-        check(answered("ERR Script attempted to access keys that do not hash to the same slot"), StoreError::Refused, false);
+        check(
+            answered("ERR Script attempted to access keys that do not hash to the same slot"),
+            StoreError::Refused,
+            false,
+        );
         check(answered("NOAUTH Authentication required."), StoreError::Refused, false);
         check(answered("MOVED 127 10.0.0.7:6379"), StoreError::Refused, false);
     }

@@ -6,10 +6,7 @@
 
 use super::{Fault, Target, check, script};
 use crate::store::{Durability, StoreError};
-use redis::{
-    AsyncConnectionConfig, Cmd, Pipeline, PushInfo, RedisResult, Value,
-    aio::MultiplexedConnection,
-};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, PushInfo, RedisResult, Value, aio::MultiplexedConnection};
 use std::{
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -140,7 +137,12 @@ impl Holder {
     }
 
     /// The server was restarted, or its scripts were flushed: tells them again, and repeats.
-    async fn after_loading(&self, open: &Arc<Open>, request: &Request, until: Instant) -> Result<Value, StoreError> {
+    async fn after_loading(
+        &self,
+        open: &Arc<Open>,
+        request: &Request,
+        until: Instant,
+    ) -> Result<Value, StoreError> {
         let mut connection = open.connection.clone();
         let again = async {
             script::load_all().query_async::<Value>(&mut connection).await?;
@@ -197,7 +199,8 @@ impl Held {
         drop(config);
         let mut connection = connected.map_err(|e| named(Fault::from(e).error))?;
         let asked = timeout(CHECK_TIMEOUT, self.prepare(&mut connection)).await;
-        let notes = asked.unwrap_or_else(|_| Err(StoreError::Away("no answer in time".into()))).map_err(named)?;
+        let notes =
+            asked.unwrap_or_else(|_| Err(StoreError::Away("no answer in time".into()))).map_err(named)?;
         *self.notes.lock().unwrap_or_else(PoisonError::into_inner) = notes;
         Ok((Open { connection, timeouts: AtomicU32::new(0) }, gone))
     }
@@ -285,7 +288,9 @@ impl Held {
 async fn find(held: Weak<Held>) {
     let mut wait = BACKOFF_FIRST;
     loop {
-        let Some(held) = held.upgrade().filter(|held| matches!(*held.link.borrow(), Link::Away(_))) else { return };
+        let Some(held) = held.upgrade().filter(|held| matches!(*held.link.borrow(), Link::Away(_))) else {
+            return;
+        };
         match held.open().await {
             Ok((open, gone)) => {
                 tracing::info!(store = %held.target, "connected to Redis");

@@ -10,10 +10,11 @@ use crate::{
 /// One hash tag a partition. Their cluster slots are 256 apart (127, 383, …), so that a cluster of any size gets equal
 /// shares. Never change one: it is where everything of a citizen lies.
 pub const TAGS: [&str; PARTITIONS as usize] = [
-    "iv9", "kuo", "hd8", "bnv", "iry", "cx7", "qkp", "bj6", "mz4", "gpz", "lh5", "nkc", "ewl", "g02", "dem", "3lk",
-    "pl3", "cmu", "h12", "jvl", "ajc", "ci5", "hqz", "7qd", "mk6", "gax", "ly7", "fsy", "efn", "ge8", "dto", "fw9",
-    "c9o", "xu9", "bof", "yg8", "k47", "azq", "si6", "hah", "gqj", "e64", "fck", "1jm", "v32", "e2t", "nn3", "lme",
-    "cle", "ao3", "j3t", "y22", "rj5", "aks", "j74", "hpj", "oip", "0in", "fri", "d57", "om0", "mnf", "wt9", "d1w",
+    "iv9", "kuo", "hd8", "bnv", "iry", "cx7", "qkp", "bj6", "mz4", "gpz", "lh5", "nkc", "ewl", "g02", "dem",
+    "3lk", "pl3", "cmu", "h12", "jvl", "ajc", "ci5", "hqz", "7qd", "mk6", "gax", "ly7", "fsy", "efn", "ge8",
+    "dto", "fw9", "c9o", "xu9", "bof", "yg8", "k47", "azq", "si6", "hah", "gqj", "e64", "fck", "1jm", "v32",
+    "e2t", "nn3", "lme", "cle", "ao3", "j3t", "y22", "rj5", "aks", "j74", "hpj", "oip", "0in", "fri", "d57",
+    "om0", "mnf", "wt9", "d1w",
 ];
 
 /// The check value of the keys the store was written with.

@@ -39,32 +39,32 @@ mod item;
 mod keys;
 mod read;
 mod script;
+mod turn;
 mod url;
 
 use super::{
-    Act, Claim, Claimed, Commit, Committed, Dead, Durability, Health, KeysFound, LEASE, Load, Loaded, Queue, QueueOp,
-    RECORD_TTL, Settle, Settled, Store, StoreError, Tally, record::Record,
+    Act, Claim, Claimed, Commit, Committed, Dead, Durability, Health, KeysFound, LEASE, Load, Loaded, Queue,
+    Settle, Settled, Store, StoreError, Tally,
 };
 use crate::domain::{
     delivery::Verdict,
-    id::{CitizenId, Partition, Revision},
+    id::{Partition, Revision},
     time::{Clock, Timestamp},
 };
 use fault::Fault;
+pub use holder::{
+    ACT_BOUND, BACKOFF_FIRST, BACKOFF_LAST, CHECK_TIMEOUT, CONNECT_TIMEOUT, RESENDS, RESPONSE_TIMEOUT,
+    TIMEOUTS_IN_A_ROW,
+};
 use holder::{Holder, Request};
 use keys::QueueKeys;
 use redis::{Cmd, cmd};
 use script::Act as Script;
 use tokio::time::Instant;
-pub use holder::{
-    ACT_BOUND, BACKOFF_FIRST, BACKOFF_LAST, CHECK_TIMEOUT, CONNECT_TIMEOUT, RESENDS, RESPONSE_TIMEOUT, TIMEOUTS_IN_A_ROW,
-};
 pub use url::{BadUrl, Target};
 
 /// How long the mark of `/readyz` stays, in seconds.
 const ALIVE_SECONDS: u64 = 60;
-/// The longest id of an item, in bytes.
-const ITEM_ID_MAX: usize = 160;
 
 /// A store in Redis. Make one inside each worker: a connection shared across threads costs a quarter more CPU.
 pub struct Redis {
@@ -153,7 +153,7 @@ impl Store for Redis {
     }
 
     fn commit(&self, commit: &Commit) -> Act<'_, Committed> {
-        let request = commit_request(commit, self.shift());
+        let request = turn::request(commit, self.shift());
         Box::pin(async move { read::committed(self.holder.act(&request?).await?) })
     }
 
@@ -248,93 +248,5 @@ fn verdict(verdict: &Verdict) -> (&'static str, String) {
         Verdict::Dead(why) => ("dead", why.clone()),
         Verdict::Suppressed(reason) => ("suppressed", (*reason).to_owned()),
         Verdict::GivenBack => ("given-back", String::new()),
-    }
-}
-
-/// A turn as `commit.lua` takes it.
-fn commit_request(commit: &Commit, shift: i64) -> Result<Request, StoreError> {
-    let Commit { citizen, event, expected, record, dialogue, timer, queues } = commit;
-    let partition = citizen.partition();
-    let mut places = Places::new(partition);
-    let timer_place = timer.as_ref().map(|_| places.of(&Queue::Timer));
-    let ops: Vec<_> = queues.iter().map(|op| operation(op, citizen, &mut places)).collect::<Result<_, _>>()?;
-
-    let own = keys::citizen(citizen);
-    let saved = dialogue.as_ref().map_or_else(|| own.clone(), |d| keys::dialogue(citizen, &d.id));
-    let mut eval = cmd("EVALSHA");
-    eval.arg(script::COMMIT.sha()).arg(places.next - 1).arg(own).arg(saved);
-    for (_, _, keys) in &places.taken {
-        keys.in_order().iter().for_each(|key| {
-            eval.arg(key);
-        });
-    }
-    // Without a dialogue there is nothing in which the event could be found.
-    let seen = event.as_ref().filter(|_| dialogue.is_some());
-    eval.arg(seen.map_or(&[][..], |e| &e.0)).arg(&expected.0.to_be_bytes());
-    eval.arg(record.as_ref().map(Record::encode).unwrap_or_default()).arg(record.as_ref().map_or(0, record_ms));
-    eval.arg(dialogue.as_ref().map(|d| d.dialogue.encode()).unwrap_or_default());
-    eval.arg(dialogue.as_ref().map_or(1, |d| d.ttl.as_millis().max(1) as u64));
-    eval.arg(timer_place.map(|p| p.to_string()).unwrap_or_default());
-    eval.arg(timer.as_ref().map(|t| keys::item(&t.id)).unwrap_or_default());
-    eval.arg(timer.as_ref().map(|t| t.generation.0.to_be_bytes().to_vec()).unwrap_or_default()).arg(shift);
-    ops.iter().flatten().for_each(|arg| {
-        eval.arg(arg);
-    });
-    Ok(Request::One(eval))
-}
-
-/// A record's life in milliseconds; 0: for ever, because STOP was said.
-fn record_ms(record: &Record) -> u64 {
-    if record.consent > 0 { 0 } else { RECORD_TTL.as_millis() as u64 }
-}
-
-/// Where each queue of a commit begins in the script's KEYS, counted from 1; the first two are the record and the dialogue.
-struct Places {
-    partition: Partition,
-    next: usize,
-    taken: Vec<(Queue, usize, QueueKeys)>,
-}
-
-impl Places {
-    fn new(partition: Partition) -> Places {
-        Places { partition, next: 3, taken: Vec::new() }
-    }
-
-    fn of(&mut self, queue: &Queue) -> usize {
-        if let Some((_, place, _)) = self.taken.iter().find(|(known, ..)| known == queue) {
-            return *place;
-        }
-        let place = self.next;
-        self.taken.push((queue.clone(), place, QueueKeys::of(queue, self.partition)));
-        self.next += QueueKeys::LEN;
-        place
-    }
-}
-
-/// The seven arguments of an operation, as `commit.lua` lists them.
-fn operation(op: &QueueOp, citizen: &CitizenId, places: &mut Places) -> Result<[Vec<u8>; 7], StoreError> {
-    let bytes = |text: &str| text.as_bytes().to_vec();
-    match op {
-        QueueOp::Cancel { queue, id } => {
-            let place = places.of(queue).to_string();
-            Ok([bytes("c"), bytes(&place), item_id(id)?, vec![], vec![], vec![], vec![]])
-        }
-        QueueOp::Put(put) => {
-            let place = places.of(&put.queue).to_string();
-            let (header, payload) = item::encode(put, citizen);
-            let kind = if put.dead.is_some() { "d" } else { "p" };
-            let due = put.due.millis().to_string();
-            let why = put.dead.as_deref().unwrap_or_default();
-            Ok([bytes(kind), bytes(&place), item_id(&put.id)?, header, bytes(&due), payload.to_vec(), bytes(why)])
-        }
-    }
-}
-
-/// An id as it is stored, or a refusal of what is none: it would not come back as it was put.
-fn item_id(id: &str) -> Result<Vec<u8>, StoreError> {
-    let good = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b':' | b'-');
-    match (1..=ITEM_ID_MAX).contains(&id.len()) && id.bytes().all(good) {
-        true => Ok(keys::item(id)),
-        false => Err(StoreError::Refused("an item's id has 1 to 160 of a-z, 0-9, `_`, `:` and `-`".into())),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{item, keys};
 use crate::{
-    domain::{id::Partition, id::PARTITIONS, time::Timestamp},
+    domain::{id::PARTITIONS, id::Partition, time::Timestamp},
     store::{
         Claimed, Committed, Dead, Item, KeysFound, Loaded, Queue, Settled, StoreError, Tally,
         record::{Dialogue, Record},
@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// When an item died, where it lies, and its id as it is stored.
 pub type DeadAt = (i64, Partition, Vec<u8>);
+/// What `tally.lua` gives: waiting, dead, first due, counts.
+type Counted = (u64, u64, Option<Vec<u8>>, Vec<(String, u64)>);
 
 pub fn loaded(answer: Value) -> Result<Loaded, StoreError> {
     let mut found = of::<Vec<Option<Vec<u8>>>>(answer)?.into_iter();
@@ -122,11 +124,11 @@ fn dead_letter(
 
 /// One tally a queue, from one answer of `tally.lua` a queue and partition.
 pub fn tallies(answer: Value) -> Result<Vec<Tally>, StoreError> {
-    let parts = of::<Vec<(u64, u64, Option<Vec<u8>>, Vec<(String, u64)>)>>(answer)?;
+    let parts = of::<Vec<Counted>>(answer)?;
     parts.chunks(usize::from(PARTITIONS)).map(tally).collect()
 }
 
-fn tally(parts: &[(u64, u64, Option<Vec<u8>>, Vec<(String, u64)>)]) -> Result<Tally, StoreError> {
+fn tally(parts: &[Counted]) -> Result<Tally, StoreError> {
     let mut tally = Tally::default();
     let mut suppressed = BTreeMap::<String, u64>::new();
     for (waiting, dead, first, counts) in parts {

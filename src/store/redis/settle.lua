@@ -39,10 +39,10 @@ local function die(why, in_a_row)
 end
 
 local function wait(attempt, in_a_row, due)
-  local first = struct.unpack('>I4', attempt) == 0 and '\0\0\0\0\0\0\0\0' or string.sub(header, 14, 21)
-  local body = string.sub(header, 1, 9) .. attempt .. first .. 'w' .. string.char(in_a_row) .. struct.pack('>I8', due)
+  local begun = string.sub(header, 1, 9) .. attempt .. string.sub(header, 14, 21)
+  local waits = 'w' .. string.char(in_a_row) .. struct.pack('>I8', due) .. string.rep('\0', 16)
   redis.call('ZADD', KEYS[1], due, id)
-  redis.call('HSET', KEYS[3], id, body .. string.rep('\0', 16) .. string.sub(header, 48))
+  redis.call('HSET', KEYS[3], id, begun .. waits .. string.sub(header, 48))
   return 'done'
 end
 

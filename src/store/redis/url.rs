@@ -50,9 +50,14 @@ impl Target {
             "redis+cluster" | "redis+sentinel" | "rediss+cluster" | "rediss+sentinel" => {
                 return Err(BadUrl::NotBuilt(scheme.to_owned()));
             }
-            other => return Err(BadUrl::Scheme(other.split([':', '/', '@']).next().unwrap_or_default().to_owned())),
+            other => {
+                return Err(BadUrl::Scheme(
+                    other.split([':', '/', '@']).next().unwrap_or_default().to_owned(),
+                ));
+            }
         }
-        let mut url = redis::parse_redis_url(text).ok_or_else(|| BadUrl::Unreadable("the Redis URL cannot be read".into()))?;
+        let mut url = redis::parse_redis_url(text)
+            .ok_or_else(|| BadUrl::Unreadable("the Redis URL cannot be read".into()))?;
         if url.fragment().is_some() {
             return Err(BadUrl::Key("#".to_owned()));
         }
@@ -78,7 +83,8 @@ fn client(info: ConnectionInfo, ca: Option<&str>) -> Result<Client, BadUrl> {
     let info = info.set_tcp_settings(tcp).set_redis_settings(redis);
     let unreadable = |e: redis::RedisError| BadUrl::Unreadable(e.to_string());
     let Some(file) = ca else { return Client::open(info).map_err(unreadable) };
-    let pem = std::fs::read(file).map_err(|e| BadUrl::Unreadable(format!("the file of `ca` cannot be read: {e}")))?;
+    let pem = std::fs::read(file)
+        .map_err(|e| BadUrl::Unreadable(format!("the file of `ca` cannot be read: {e}")))?;
     let trust = TlsCertificates { client_tls: None, root_cert: Some(pem) };
     Client::build_with_tls(info, trust).map_err(unreadable)
 }
@@ -102,7 +108,9 @@ mod tests {
         check("redis+cluster://a:1,b:2", Err(&built("redis+cluster")));
         check("redis+sentinel://a:1/master", Err(&built("redis+sentinel")));
         check("http://a", Err("`http` is no scheme of a Redis URL; use redis:// or rediss://"));
-        let unknown = |s: &str| format!("unknown in a Redis URL: `{s}`; only `?ca=FILE` is known, and only for rediss://");
+        let unknown = |s: &str| {
+            format!("unknown in a Redis URL: `{s}`; only `?ca=FILE` is known, and only for rediss://")
+        };
         check("redis://a?ca=/tmp/x", Err(&unknown("ca")));
         check("rediss://a?verify=no", Err(&unknown("verify")));
         check("rediss://a#insecure", Err(&unknown("#")));

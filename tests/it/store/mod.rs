@@ -7,6 +7,7 @@
 mod embedded;
 mod model;
 mod queue;
+mod redis;
 mod turn;
 mod version;
 
@@ -90,6 +91,8 @@ macro_rules! promises {
 
 promises!(memory, embedded::memory);
 promises!(file, embedded::file);
+promises!(plain_redis, redis::plain);
+promises!(cluster_node, redis::cluster);
 
 /// A fresh store and its clock.
 pub struct Bench {
