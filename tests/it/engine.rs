@@ -231,7 +231,8 @@ proptest! {
     /// answer, behind something that was said before it, and with a hint.
     #[test]
     fn all_of_a_question_can_be_read(screen in screens(), hinted in any::<bool>()) {
-        let screen = Screen { latin: false, ..screen };
+        // What is said before a question has one page at most.
+        let screen = Screen { latin: false, septets: screen.septets.max(40), ..screen };
         let options = ["1 Behaviour of the staff at the desk", "2 Money was asked for something free", "3 It took far too long"];
         let first = ["About the office.", "How were you treated? 1 very badly, 10 very well"];
         for (typed, expected) in [("5", &options[..]), ("", &first[..])] {

@@ -4,6 +4,7 @@ mod broken_flows;
 mod browser;
 mod commands;
 mod crash;
+mod deadline;
 mod engine;
 mod gateway;
 mod house;
