@@ -1,7 +1,7 @@
 //! Everything a person wrote, read and checked as a whole: configuration, flows, vendor descriptions. `serve` and `check`
 //! read the same, so a fault stops `serve` with the very message that `check` gives.
 
-use super::secrets;
+use super::{fits, secrets};
 use crate::{
     channel::{self, Tools},
     config::{self, Config, DEFAULT_FLOWS},
@@ -67,6 +67,7 @@ fn read_all(file: Option<&Path>, findings: &Findings) -> Option<Installation> {
     let config = config?;
     let departments: Vec<DepartmentId> = config.departments.iter().map(|d| d.id.clone()).collect();
     let routes = Routes::compile(&config.routes, &departments, &route_names(&flows), findings);
+    fits::check(&config, findings);
     let doors = doors(&config, findings);
     let token = token(&config, findings);
     let shelf = Arc::new(Shelf::new(flows, texts?));

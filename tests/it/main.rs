@@ -2,6 +2,7 @@
 
 mod broken_flows;
 mod browser;
+mod channels;
 mod commands;
 mod crash;
 mod deadline;
