@@ -1,9 +1,19 @@
 //! Matamat: a lightweight SMS/USSD feedback gateway.
+pub mod app;
 pub mod channel;
+pub mod cli;
+pub mod config;
+pub mod department;
 pub mod domain;
 pub mod expr;
 pub mod fail;
 pub mod findings;
 pub mod flow;
+pub mod link;
+pub mod route;
 pub mod store;
+pub mod telemetry;
+pub mod text;
+pub mod turn;
 pub mod web;
+pub mod work;

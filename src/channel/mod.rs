@@ -2,12 +2,42 @@
 //!
 //! A vendor is a described file (`vendors/<vendor>.toml`) read by one engine; only what has a protocol of its own is code.
 //! What sends (`encode`, `read`) joins the trait with the outbox.
+//!
+//! In reading order: this joint, [`settings`] (a `[[channel]]`), [`description`] (a vendor's file), [`described`] (the codec
+//! it drives), [`guard`] (who may come in), [`simulator`] (the phone for people).
 
-use crate::domain::{
-    message::{Inbound, Reply},
-    time::Timestamp,
+pub mod described;
+pub mod description;
+mod example;
+mod filters;
+pub mod guard;
+mod lookup;
+pub mod request;
+pub mod settings;
+pub mod simulator;
+
+use crate::{
+    domain::{
+        message::{ChannelFacts, Inbound, Reply},
+        secret::SecretSource,
+        time::Timestamp,
+    },
+    findings::{Findings, Source},
 };
-use std::net::IpAddr;
+use described::Described;
+use description::Description;
+use guard::Guard;
+use secrecy::SecretString;
+pub use settings::Settings;
+use settings::{Auth, Vendor};
+use simulator::Simulator;
+use std::{io, net::IpAddr, path::Path};
+
+/// The described vendors: one line each.
+pub const DESCRIBED: [(&str, &str); 1] = [("africastalking", include_str!("vendors/africastalking.toml"))];
+
+/// How long a simulated dialogue stays open.
+const SIMULATED_SESSION: std::time::Duration = std::time::Duration::from_secs(180);
 
 /// Which of a channel's doors a callback came to: the last word of `/in/{channel}/{…}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,4 +133,67 @@ pub trait Channel: Send + Sync {
 
     /// The vendor's words for an outcome of the callback that was decoded.
     fn answer(&self, callback: &Callback, outcome: &TurnOutcome) -> Answer;
+}
+
+/// What putting a channel together may ask of the roof.
+pub struct Tools<'a> {
+    /// Reads a file, for descriptions of a deployment's own.
+    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// Gets a secret; the error says where it is not.
+    pub secret: &'a dyn Fn(&SecretSource) -> Result<SecretString, String>,
+}
+
+/// Puts a configured channel together. Faults of it and of its vendor's description go to `findings`.
+pub fn build(
+    settings: &Settings,
+    tools: &Tools<'_>,
+    findings: &Findings,
+) -> Option<(ChannelFacts, Box<dyn Channel>)> {
+    let guard = guard(settings, tools, findings);
+    let Some(description) = describe(settings, tools, findings)? else {
+        let facts = settings.facts("IN", None, SIMULATED_SESSION);
+        return Some((facts.clone(), Box::new(Simulator::new(guard?, facts.country))));
+    };
+    let facts = settings.facts(&description.country, Some(description.screen), description.session);
+    Some((facts.clone(), Box::new(Described::new(description, guard?, facts.country))))
+}
+
+/// The vendor's description, `None` inside for the simulator.
+fn describe(settings: &Settings, tools: &Tools<'_>, findings: &Findings) -> Option<Option<Description>> {
+    let source = match &settings.vendor.value {
+        Vendor::Simulator => return Some(None),
+        Vendor::Described(name) => {
+            let (_, text) =
+                DESCRIBED.iter().find(|(known, _)| known == name).expect("checked when it was read");
+            Source::new(&format!("{name}.toml (bundled)"), text)
+        }
+        Vendor::File(path) => match (tools.read)(path) {
+            Ok(text) => Source::new(&path.display().to_string(), &text),
+            Err(error) => {
+                let what = format!("{} cannot be read: {error}", path.display());
+                findings.error(&settings.source, settings.vendor.span.clone(), what, "");
+                return None;
+            }
+        },
+    };
+    description::load(&source, findings).map(Some)
+}
+
+fn guard(settings: &Settings, tools: &Tools<'_>, findings: &Findings) -> Option<Guard> {
+    match &settings.auth {
+        None | Some(Auth::None) => Some(Guard::Open),
+        Some(Auth::Secret(at)) => match (tools.secret)(&at.value) {
+            Ok(secret) => Some(Guard::Secret(secret)),
+            Err(what) => {
+                findings.error(&settings.source, at.span.clone(), what, "");
+                None
+            }
+        },
+    }
+}
+
+/// Every described vendor, loaded; faults go to `findings`. For tests and tools that walk the table.
+pub fn all_described(findings: &Findings) -> Vec<Description> {
+    let load = |(name, text): &(&str, &str)| description::load(&Source::new(name, text), findings);
+    DESCRIBED.iter().filter_map(load).collect()
 }

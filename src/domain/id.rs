@@ -64,7 +64,7 @@ pub struct Partition(pub u8);
 
 impl Partition {
     /// All of them, in order.
-    pub fn all() -> impl Iterator<Item = Partition> {
+    pub fn all() -> impl Iterator<Item = Partition> + Clone {
         (0..PARTITIONS).map(Partition)
     }
 }

@@ -1,6 +1,7 @@
 //! What passes between a telco and a turn: a USSD step in, a reply out. SMS (`Mo`, `Mt`, `Dlr`) joins with the outbox.
 
-use super::{lang::Lang, msisdn::Msisdn, time::Timestamp};
+use super::{id::ChannelId, lang::Lang, msisdn::Msisdn, time::Timestamp};
+use std::time::Duration;
 
 /// How a citizen reaches us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +37,27 @@ impl Default for Screen {
     fn default() -> Self {
         Screen { septets: 160, ucs2: 70, latin: false }
     }
+}
+
+/// What a turn and its door need to know of a channel; nothing of its vendor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelFacts {
+    /// The channel.
+    pub id: ChannelId,
+    /// How it reaches citizens.
+    pub bearer: Bearer,
+    /// The code or number that citizens dial or write to; empty when the channel serves every code.
+    pub address: String,
+    /// How long a step may take before the closing screen goes out.
+    pub deadline: Duration,
+    /// What its screens show.
+    pub screen: Screen,
+    /// The language its citizens are spoken to in, when nothing else says.
+    pub language: Option<Lang>,
+    /// Where national numbers belong (ISO 3166, two capital letters).
+    pub country: String,
+    /// How long the vendor keeps one dialogue open.
+    pub session_limit: Duration,
 }
 
 /// What was typed, as the vendor tells it (`wire-formats` 0.6).
@@ -77,6 +99,8 @@ pub struct UssdStep {
     pub step: Option<String>,
     /// A language the vendor tells with the dial.
     pub language: Option<Lang>,
+    /// What is known of the visit, under dotted names, sorted. No vendor tells it; `simulate --context` does.
+    pub context: Vec<(String, String)>,
     /// When it came in.
     pub at: Timestamp,
 }

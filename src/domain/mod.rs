@@ -10,6 +10,7 @@
 //! | completion: the finished response that a department is owed | [`completion`] |
 //! | attempt, verdict, retry schedule: how a delivery went | [`delivery`] |
 //! | timestamp and clock | [`time`] |
+//! | where a secret comes from | [`secret`] |
 //! | a language tag | [`lang`] |
 //! | every metric's name, once | [`metric`] |
 
@@ -21,4 +22,5 @@ pub mod lang;
 pub mod message;
 pub mod metric;
 pub mod msisdn;
+pub mod secret;
 pub mod time;

@@ -56,6 +56,8 @@ pub enum Clock {
     },
     /// A clock that stands still until somebody moves it: simulations and tests.
     Manual(Arc<AtomicI64>),
+    /// The machine's clock plus a shift that somebody moves: tests with a store that has a clock of its own.
+    Shifted(Arc<AtomicI64>),
 }
 
 impl Clock {
@@ -64,12 +66,17 @@ impl Clock {
         Clock::Manual(Arc::new(AtomicI64::new(at.0)))
     }
 
+    /// The machine's clock with a shift of nothing yet, which [`Clock::advance`] moves.
+    pub fn shifted() -> Clock {
+        Clock::Shifted(Arc::new(AtomicI64::new(0)))
+    }
+
     /// Now, as this process is to believe it.
     pub fn now(&self) -> Timestamp {
         match self {
-            Clock::System { shift_ms } => {
+            Clock::System { .. } | Clock::Shifted(_) => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(since.as_millis() as i64 + shift_ms)
+                Timestamp(since.as_millis() as i64 + self.shift_ms())
             }
             Clock::Manual(at) => Timestamp(at.load(Ordering::SeqCst)),
         }
@@ -79,14 +86,18 @@ impl Clock {
     pub fn shift_ms(&self) -> i64 {
         match self {
             Clock::System { shift_ms } => *shift_ms,
+            Clock::Shifted(by) => by.load(Ordering::SeqCst),
             Clock::Manual(_) => 0,
         }
     }
 
-    /// Moves a manual clock on; the machine's clock cannot be moved and stays.
+    /// Moves a manual or shifted clock on; the machine's clock cannot be moved and stays.
     pub fn advance(&self, by: Duration) {
-        if let Clock::Manual(at) = self {
-            at.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+        match self {
+            Clock::Manual(ms) | Clock::Shifted(ms) => {
+                ms.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+            }
+            Clock::System { .. } => {}
         }
     }
 }

@@ -3,9 +3,11 @@
 //!
 //! It knows TOML and positions, and nothing of what the keys mean.
 
+mod layers;
 mod table;
 
-pub use table::{At, Table};
+pub use layers::Layers;
+pub use table::{At, Document, Table, nearest, type_name};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::{cell::RefCell, fmt, ops::Range, sync::Arc};
@@ -33,6 +35,19 @@ impl Source {
         let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         let column = self.text.get(start..byte).map_or(1, |s| s.chars().count() + 1);
         (line, column)
+    }
+
+    /// Where a part of a quoted text stands in the file. A text written with escapes is not mapped: then the whole of it.
+    pub fn inside(&self, text: &At<String>, part: Range<usize>) -> Range<usize> {
+        let written = self.text.get(text.span.clone()).unwrap_or_default();
+        let quotes = written.bytes().take_while(|b| matches!(b, b'"' | b'\'')).count().min(3);
+        let quotes = if quotes == 2 { 1 } else { quotes };
+        let opened = written.get(quotes..).unwrap_or_default();
+        // TOML drops a line end right behind three quotes.
+        let dropped = if quotes == 3 && opened.starts_with('\n') { 1 } else { 0 };
+        let verbatim = opened.get(dropped..).is_some_and(|rest| rest.starts_with(text.value.as_str()));
+        let start = text.span.start + quotes + dropped;
+        if verbatim { start + part.start..start + part.end } else { text.span.clone() }
     }
 }
 
@@ -102,10 +117,11 @@ impl Findings {
         self.0.borrow().iter().filter(|f| f.severity == Severity::Error).count()
     }
 
-    /// Everything, by file and place.
+    /// Everything, by file and place; what was found twice (two channels of one vendor) is told once.
     pub fn into_sorted(self) -> Vec<Finding> {
         let mut all = self.0.into_inner();
         all.sort_by(|a, b| (&a.source.name, a.span.start).cmp(&(&b.source.name, b.span.start)));
+        all.dedup();
         all
     }
 }
@@ -131,4 +147,25 @@ pub fn render(findings: &[Finding], color: bool) -> String {
         drawn
     };
     findings.iter().map(draw).collect::<Vec<_>>().join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(written: &str, value: &str, part: &str, expected: &str) {
+        let source = Source::new("x.toml", &format!("when = {written}\n"));
+        let text = At { value: value.to_owned(), span: 7..7 + written.len() };
+        let at = value.find(part).expect("a part of the value");
+        let place = source.inside(&text, at..at + part.len());
+        assert_eq!(&source.text[place], expected, "{written}");
+    }
+
+    #[test]
+    fn a_fault_inside_a_quoted_text_has_its_own_place() {
+        check("\"a <= b\"", "a <= b", "b", "b");
+        check("'a <= b'", "a <= b", "<=", "<=");
+        check("\"\"\"\na <= b\"\"\"", "a <= b", "a", "a");
+        check("\"a == \\\"b\\\"\"", "a == \"b\"", "b", "\"a == \\\"b\\\"\"");
+    }
 }

@@ -1,7 +1,7 @@
 //! A TOML table with positions, read key by key; what nobody asked for is reported by [`Table::finish`].
 
 use super::{Findings, Source};
-use crate::domain::time::parse_duration;
+use crate::domain::{secret::SecretSource, time::parse_duration};
 use std::{cell::RefCell, collections::BTreeSet, ops::Range, time::Duration};
 use toml::{
     Spanned,
@@ -35,10 +35,16 @@ pub struct Table<'a> {
     asked: RefCell<BTreeSet<String>>,
 }
 
-impl<'a> Table<'a> {
-    /// Parses a document and reads its top table. Of syntax faults the first is told, and how many followed from it.
-    /// What could be read is handed on all the same, so that other faults are told in the same run.
-    pub fn read<T>(source: &Source, findings: &Findings, read: impl FnOnce(&Table<'_>) -> T) -> T {
+/// A parsed file, for readers that need several at once.
+pub struct Document<'a> {
+    source: &'a Source,
+    table: Spanned<DeTable<'a>>,
+}
+
+impl<'a> Document<'a> {
+    /// Parses a file. Of syntax faults the first is told, and how many followed from it. What could be read is handed
+    /// on all the same, so that other faults are told in the same run.
+    pub fn parse(source: &'a Source, findings: &Findings) -> Document<'a> {
         let (table, faults) = DeTable::parse_recoverable(&source.text);
         if let Some(first) = faults.first() {
             let hint = match faults.len() - 1 {
@@ -48,15 +54,26 @@ impl<'a> Table<'a> {
             };
             findings.error(source, first.span().unwrap_or(0..0), first.message().trim(), &hint);
         }
-        let top = Table {
-            source,
+        Document { source, table }
+    }
+
+    /// Its top table.
+    pub fn top<'t>(&'t self, findings: &'t Findings) -> Table<'t> {
+        Table {
+            source: self.source,
             findings,
-            table: table.get_ref(),
+            table: self.table.get_ref(),
             path: String::new(),
             span: 0..0,
             asked: RefCell::default(),
-        };
-        read(&top)
+        }
+    }
+}
+
+impl<'a> Table<'a> {
+    /// Parses a document and reads its top table; see [`Document::parse`].
+    pub fn read<T>(source: &Source, findings: &Findings, read: impl FnOnce(&Table<'_>) -> T) -> T {
+        read(&Document::parse(source, findings).top(findings))
     }
 
     /// Where this table's header stands.
@@ -208,6 +225,30 @@ impl<'a> Table<'a> {
         let list = self.texts(key)?;
         let read = list.value.into_iter().filter_map(|t| self.duration_of(key, t));
         Some(At { value: read.map(|d| d.value).collect(), span: list.span })
+    }
+
+    /// A secret: `{ env = "NAME" }`, `{ file = "/path" }`, or a literal text.
+    pub fn secret(&self, key: &str) -> Option<At<SecretSource>> {
+        let value = self.value(key)?;
+        let span = value.span();
+        if let Some(text) = value.get_ref().as_str() {
+            return Some(At { value: SecretSource::Literal(text.into()), span });
+        }
+        let table = value.get_ref().as_table().map(|table| self.child(key, table, span.clone()));
+        let named = table.and_then(|table| {
+            let (env, file) = (table.text("env"), table.text("file"));
+            table.finish();
+            match (env, file) {
+                (Some(env), None) => Some(SecretSource::Env(env.value)),
+                (None, Some(file)) => Some(SecretSource::File(file.value.into())),
+                _ => None,
+            }
+        });
+        if named.is_none() {
+            let what = format!("`{}` must say where a secret comes from", self.name_of(key));
+            self.error(span.clone(), what, "{ env = \"NAME\" } or { file = \"/path\" }");
+        }
+        named.map(|value| At { value, span })
     }
 
     /// A table under a key.

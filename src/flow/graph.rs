@@ -6,7 +6,7 @@ use crate::{
         id::{FlowId, Revision},
         lang::Lang,
     },
-    expr::{Condition, Template},
+    expr::{Condition, Template, Type},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -35,8 +35,21 @@ pub struct Flow {
     pub texts: EngineTexts,
 }
 
+impl Flow {
+    /// What each node's answer is in an expression, by the node's id; a `say` has none.
+    pub fn answers(&self) -> impl Iterator<Item = (&str, Type)> {
+        self.nodes.iter().filter_map(|node| Some((node.id.as_str(), node.kind.answer()?)))
+    }
+
+    /// What a text says for a name of the context that was not brought.
+    pub fn without(&self, name: &str, language: Lang) -> Option<&str> {
+        let field = self.context.iter().find(|field| field.name == name)?;
+        field.without.iter().find(|(known, _)| *known == language).map(|(_, text)| text.as_str())
+    }
+}
+
 /// A declared member of the context.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ContextField {
     /// Its dotted name, such as `visit.office`.
     pub name: String,
@@ -144,16 +157,22 @@ impl Words {
 pub struct EngineTexts {
     /// "That was not understood", with the hint for the kind, by kind name.
     pub hints: Vec<(&'static str, Words)>,
-    /// How to see the rest of a long page; names the key.
+    /// The word beside the key that shows the rest of a long page.
     pub more: Words,
-    /// How to go back; names the key.
+    /// The word beside the key that goes back.
     pub back: Words,
-    /// To an answer after the session's end.
+    /// The word beside 1 under a yes-no question.
+    pub yes: Words,
+    /// The word beside 2 under a yes-no question.
+    pub no: Words,
+    /// The word beside the key that leaves an optional question unanswered.
+    pub skip: Words,
+    /// To an answer after the session's end. A literal.
     pub expired: Words,
     /// The last page of a dialogue that ended without a `say`.
     pub over: Words,
-    /// At the deadline, or when we have failed: please dial again, what was answered is kept.
+    /// At the deadline, or when we have failed: please dial again, what was answered is kept. A literal.
     pub closing: Words,
-    /// To a dial of a code that opens nothing.
+    /// To a dial of a code that opens nothing. A literal.
     pub nothing: Words,
 }

@@ -18,7 +18,11 @@
 //! consent number's suppression at the claim, and the segments, parts and timers in an item's header.
 
 pub mod commit;
+pub mod due;
+pub mod embedded;
 pub mod record;
+pub mod redis;
+mod settings;
 
 use crate::domain::{
     delivery::Verdict,
@@ -27,6 +31,7 @@ use crate::domain::{
 };
 pub use commit::{Commit, OwnTimer, Put, QueueOp, SavedDialogue};
 use record::{Dialogue, Record};
+pub use settings::{Settings, StoreUrl};
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 /// How long a claimed item is ours. All requests of a claim end within 20 s, so it is never renewed.
@@ -37,6 +42,29 @@ pub const CLAIM_MAX: usize = 100;
 pub const RECORD_TTL: Duration = Duration::from_secs(30 * 86_400);
 /// How long a USSD step is known after its vendor session must be over.
 pub const DIALOGUE_GRACE: Duration = Duration::from_secs(600);
+
+/// What an answer of the store survives (`[store] durability`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of the gateway.
+    Process,
+    /// The death of the store's host.
+    Disk,
+    /// The death of a Redis primary.
+    Replica,
+}
+
+impl Durability {
+    /// Reads `process`, `disk` or `replica`.
+    pub fn parse(text: &str) -> Option<Durability> {
+        match text {
+            "process" => Some(Durability::Process),
+            "disk" => Some(Durability::Disk),
+            "replica" => Some(Durability::Replica),
+            _ => None,
+        }
+    }
+}
 
 /// An act under way.
 pub type Act<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -95,7 +123,8 @@ pub struct Loaded {
     pub dialogue: Option<Dialogue>,
 }
 
-/// What became of a commit.
+/// What became of a commit. One lives at a time on a turn's stack, so the record is not boxed.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
     /// All of it happened.
@@ -293,6 +322,10 @@ pub trait Store: Send + Sync {
 
     /// Asks the store how it is.
     fn health(&self) -> Act<'_, Health>;
+
+    /// Finishes the acts that were asked for and takes no more: what is asked afterwards is [`StoreError::Away`]. For the
+    /// end of a process; a store that keeps nothing back has nothing to do.
+    fn stop(&self) -> Act<'_, ()>;
 }
 
 /// The event a commit is known by, or none: a timer's turn has none, the timer is the mark.

@@ -455,3 +455,120 @@ fn session_of(s: SessionV1) -> Result<Session, ()> {
         context: s.context,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A citizen in the middle of a flow, as release 0.1 stores one.
+    fn sample() -> Record {
+        let given = |node: &str, value, said: &str| Given {
+            node: node.into(),
+            value,
+            said: said.into(),
+            at: Timestamp(1_795_511_540_010),
+        };
+        Record {
+            version: Version(0x01a2_0bb5_1ab0_0007),
+            consent: 2,
+            asked: Version(0x01a2_0bb5_1ab0_0006),
+            number: Sealed { key: 1, bytes: (0..53).collect() },
+            language: Lang::parse("or"),
+            dialogue: Some(DialogueId([7; 16])),
+            session: Some(Session {
+                response: ResponseId([8; 16]),
+                flow: FlowId::parse("hospital-visit").expect("an id"),
+                revision: Revision([9; 32]),
+                language: Lang::parse("or").expect("a tag"),
+                bearer: Bearer::Ussd,
+                channel: ChannelId::parse("at-ussd").expect("an id"),
+                started: Timestamp(1_795_511_523_120),
+                expires: Timestamp(1_795_684_323_120),
+                place: Place::At { node: "contact".into(), page: 1, tries: 2 },
+                answers: vec![
+                    given("overall", Value::Integer(2), "୨"),
+                    given("topic", Value::Text("behaviour".into()), "1"),
+                    given("contact", Value::Boolean(true), "ହଁ"),
+                ],
+                context: vec![("visit.office".into(), "OD-DHH-07".into())],
+            }),
+        }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes
+            .chunks(32)
+            .map(|row| row.iter().map(|b| format!("{b:02x}")).collect::<String>() + "\n")
+            .collect()
+    }
+
+    /// The sample as it was kept; `UPDATE=1` keeps a new one, for a new format.
+    fn kept(name: &str, now: &[u8]) -> String {
+        let path = format!("{}/src/store/samples/{name}", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, hex(now)).expect("written");
+        }
+        std::fs::read_to_string(&path).expect("a sample of every format is kept")
+    }
+
+    fn unhex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let pair = |p: &[u8]| std::str::from_utf8(p).ok().and_then(|p| u8::from_str_radix(p, 16).ok());
+        digits.chunks(2).map(|p| pair(p).expect("hexadecimal digits")).collect()
+    }
+
+    #[test]
+    fn a_record_of_release_0_1_is_read_and_written_as_it_was() {
+        let kept = kept("record-1.hex", &sample().encode());
+        assert_eq!(Record::decode(&unhex(&kept)), Ok(sample()));
+        assert_eq!(hex(&sample().encode()), kept, "a changed shape needs a new format");
+    }
+
+    #[test]
+    fn a_dialogue_of_release_0_1_is_read_and_written_as_it_was() {
+        let reply = |text: &str, end| Reply { text: text.into(), end, language: Lang::EN };
+        let dialogue = Dialogue::default()
+            .after("".into(), EventId([1; 16]), reply("How?", false))
+            .after("2".into(), EventId([2; 16]), reply("What?", false))
+            .after("2*1".into(), EventId([3; 16]), reply("ଧନ୍ୟବାଦ", true));
+        assert_eq!(dialogue.reply_to(&EventId([1; 16])), None, "two steps are kept");
+        let kept = kept("dialogue-1.hex", &dialogue.encode());
+        assert_eq!(Dialogue::decode(&unhex(&kept)), Ok(dialogue.clone()));
+        assert_eq!(hex(&dialogue.encode()), kept, "a changed shape needs a new format");
+    }
+
+    #[test]
+    fn the_header_is_where_the_scripts_look() {
+        let bytes = sample().encode();
+        assert_eq!(bytes[0], FORMAT);
+        assert_eq!(bytes[1..9], 0x01a2_0bb5_1ab0_0007_u64.to_be_bytes());
+        assert_eq!(bytes[9..13], 2_u32.to_be_bytes());
+        assert_eq!(bytes[13..21], 0x01a2_0bb5_1ab0_0006_u64.to_be_bytes());
+        assert!(bytes.len() <= 400, "a session's key and value fit in 400 bytes: {}", bytes.len());
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_that_are_no_record_are_refused_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut ours = bytes.clone();
+            if let Some(first) = ours.first_mut() { *first = FORMAT; }
+            for bytes in [&bytes, &ours] {
+                let _ = Record::decode(bytes);
+                let _ = Dialogue::decode(bytes);
+                let _ = OwedCompletion::decode(bytes);
+                let _ = TimerPayload::decode(bytes);
+            }
+        }
+
+        #[test]
+        fn what_was_said_comes_back_exactly(said in ".*", office in ".*", number in any::<i64>()) {
+            let mut record = sample();
+            let session = record.session.as_mut().expect("a session");
+            session.answers[1] = Given { said: said.clone(), value: Value::Text(said), ..session.answers[1].clone() };
+            session.answers[0].value = Value::Integer(number);
+            session.context[0].1 = office;
+            prop_assert_eq!(Record::decode(&record.encode()), Ok(record));
+        }
+    }
+}

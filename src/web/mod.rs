@@ -1,3 +1,66 @@
-//! Floor 5: doors.
+//! Floor 5: doors. The route table, and what is told to whom when something is refused.
+//!
+//! Telcos come in by `/in/{channel}/{mo|ussd|dlr|missed-call}[/{secret}][/{tail…}]`, by any method. The operators' side has
+//! `/healthz`, `/readyz`, `/metrics`, `/phone` and the simulator's own `/in/…`, on a listener of its own or beside the telcos'.
 
+mod callback;
+mod guard;
+mod health;
+mod limit;
 pub mod phone;
+mod problem;
+mod settings;
+
+pub use callback::{Door, Doors, Tracker, TurnMetrics};
+pub use health::Readiness;
+pub use limit::Limiter;
+pub use settings::{AdminSettings, Settings};
+
+use crate::turn::Turns;
+use actix_web::web::{self, Data, ServiceConfig};
+use secrecy::SecretString;
+use std::sync::Arc;
+
+/// Everything a worker's doors need.
+#[derive(Clone)]
+pub struct Hall {
+    /// The channels, with their codecs.
+    pub doors: Arc<Doors>,
+    /// This worker's turns.
+    pub turns: Turns,
+    /// Turns under way, in this process.
+    pub tracker: Tracker,
+    /// How much one citizen may ask.
+    pub limiter: Arc<Limiter>,
+    /// Whether we are ready, and the metrics.
+    pub readiness: Arc<Readiness>,
+    /// The operators' token; `None` on loopback.
+    pub token: Option<SecretString>,
+    /// The phone page, rendered once.
+    pub phone: Option<Arc<phone::Page>>,
+}
+
+/// Which doors a listener has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Telcos only.
+    Telcos,
+    /// Operators only.
+    Operators,
+    /// Both on one listener.
+    Both,
+}
+
+/// The route table.
+pub fn routes(config: &mut ServiceConfig, hall: Hall, side: Side) {
+    config.app_data(Data::new(hall)).app_data(Data::new(side));
+    config.route("/in/{channel}/{kind}", web::route().to(callback::callback));
+    config.route("/in/{channel}/{kind}/{tail:.*}", web::route().to(callback::callback));
+    if side != Side::Telcos {
+        config.route("/healthz", web::get().to(health::alive));
+        config.route("/readyz", web::get().to(health::ready));
+        config.route("/metrics", web::get().to(health::metrics));
+        config.route("/phone", web::get().to(health::phone));
+    }
+    config.default_service(web::route().to(problem::nothing_here));
+}

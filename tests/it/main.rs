@@ -1,4 +1,16 @@
 //! The one integration-test binary: linking is the dear part.
 
+mod broken_flows;
 mod browser;
+mod commands;
+mod crash;
+mod engine;
+mod gateway;
+mod house;
 mod phone;
+mod proxy;
+mod redis;
+mod redis_server;
+mod running;
+mod store;
+mod turn;

@@ -1,6 +1,11 @@
 //! `choice`: one of several options, by its number.
 
-use crate::flow::graph::{Target, Words};
+use super::Reading;
+use crate::{
+    domain::{completion::Value, lang::Lang},
+    flow::graph::{Form, Target, Words},
+    text::heard::Heard,
+};
 
 /// A choice.
 #[derive(Debug)]
@@ -18,4 +23,31 @@ pub struct ChoiceOption {
     pub words: Words,
     /// Where it leads, when not along the node's links.
     pub goto: Option<Target>,
+}
+
+/// The keys of options, which no choice has more of.
+const KEYS: [&str; 9] = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
+impl Choice {
+    /// An option's number, or its whole text in any of its forms. A part of a text never picks an option: without its
+    /// "not" an option is its own opposite.
+    pub fn read(&self, heard: &Heard, language: Lang) -> Reading {
+        let by_number = heard.number(language).and_then(|n| self.options.get(usize::from(n).checked_sub(1)?));
+        let by_text = || {
+            let is = |words: &Words, form| Heard::of(&words.pick(language, form).fallback) == *heard;
+            let forms = [Form::Full, Form::Screen, Form::Latin];
+            self.options.iter().find(|option| forms.into_iter().any(|form| is(&option.words, form)))
+        };
+        match by_number.or_else(by_text) {
+            Some(option) => Reading::Understood(Value::Text(option.value.clone()), option.goto),
+            None => Reading::Not,
+        }
+    }
+
+    /// Tells every option and its key.
+    pub fn options<'a>(&'a self, tell: &mut dyn FnMut(&str, &'a Words)) {
+        for (key, option) in KEYS.iter().zip(&self.options) {
+            tell(key, &option.words);
+        }
+    }
 }

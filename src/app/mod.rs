@@ -1,0 +1,12 @@
+//! The roof: assembly, the one place where concrete types meet. Nothing lives here but putting together.
+
+mod gateway;
+mod installation;
+mod key_file;
+mod secrets;
+mod stores;
+
+pub use gateway::{Gateway, StartError};
+pub use installation::Installation;
+pub use key_file::KeyFileError;
+pub use stores::Stores;

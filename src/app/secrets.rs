@@ -1,0 +1,21 @@
+//! Gets a secret from where the configuration says it is. Nothing of it is in an error.
+
+use crate::domain::secret::SecretSource;
+use secrecy::SecretString;
+
+/// The secret; the error says where it is not.
+pub fn get(source: &SecretSource) -> Result<SecretString, String> {
+    let text = match source {
+        SecretSource::Literal(secret) => return Ok(secret.clone()),
+        SecretSource::Env(name) => std::env::var(name)
+            .map_err(|_| format!("the environment has no {name}, which holds this secret"))?,
+        SecretSource::File(path) => std::fs::read_to_string(path).map_err(|error| {
+            format!("{}, which holds this secret, cannot be read: {error}", path.display())
+        })?,
+    };
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err("this secret is empty".to_owned());
+    }
+    Ok(text.into())
+}

@@ -1,0 +1,183 @@
+//! What an expression of a description sees of a callback. A member is looked up when an expression asks for it; no whole
+//! context is built per callback, and a form is taken apart at most once.
+
+use super::Callback;
+use encoding_rs::{Encoding, UTF_8};
+use minijinja::{
+    Value,
+    value::{Object, Serde},
+};
+use percent_encoding::percent_decode;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+/// The most pairs of a form or a query that are looked at.
+const PAIRS_MAX: usize = 200;
+
+/// A callback as an expression sees it.
+#[derive(Debug)]
+pub struct Lookup {
+    callback: Callback,
+    country: Arc<str>,
+    charset: &'static Encoding,
+    query: OnceLock<Value>,
+    form: OnceLock<Value>,
+    json: OnceLock<Value>,
+}
+
+impl Lookup {
+    /// The context for a callback on a channel of this country.
+    pub fn of(callback: &Callback, country: &Arc<str>) -> Value {
+        Value::from_object(Lookup {
+            charset: charset(callback),
+            callback: callback.clone(),
+            country: country.clone(),
+            query: OnceLock::new(),
+            form: OnceLock::new(),
+            json: OnceLock::new(),
+        })
+    }
+
+    fn query(&self) -> Value {
+        let parse = || Value::from_object(Pairs::parse(self.callback.query.as_bytes(), self.charset));
+        self.query.get_or_init(parse).clone()
+    }
+
+    fn form(&self) -> Value {
+        let parse = || Value::from_object(Pairs::parse(&self.callback.body, self.charset));
+        self.form.get_or_init(parse).clone()
+    }
+
+    /// The body as JSON; a byte order mark before it does not hurt. Undefined when it is none.
+    fn json(&self) -> Value {
+        let parse = || {
+            let body = self.callback.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.callback.body);
+            serde_json::from_slice::<serde_json::Value>(body)
+                .map_or(Value::UNDEFINED, |json| Value::from(Serde(json)))
+        };
+        self.json.get_or_init(parse).clone()
+    }
+
+    fn headers(&self) -> Value {
+        let headers = self.callback.headers.iter();
+        let named = headers.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+        Value::from(named.collect::<BTreeMap<_, _>>())
+    }
+}
+
+impl Object for Lookup {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str()? {
+            "query" => Some(self.query()),
+            "form" => Some(self.form()),
+            "param" => Some(Value::from_object(Param(self.form(), self.query()))),
+            "json" => Some(self.json()),
+            "header" => Some(self.headers()),
+            "path" => Some(Value::from(self.callback.tail.clone())),
+            "body" => Some(Value::from(self.charset.decode(&self.callback.body).0.into_owned())),
+            "country" => Some(Value::from(&*self.country)),
+            _ => None,
+        }
+    }
+}
+
+/// A form or a query, taken apart: the first of every name, values as the announced charset reads them. Bytes that the
+/// charset does not have become U+FFFD; percent signs that are no escape are taken literally.
+#[derive(Debug)]
+struct Pairs(Vec<(String, String)>);
+
+impl Pairs {
+    fn parse(raw: &[u8], charset: &'static Encoding) -> Pairs {
+        let text = |part: &[u8]| {
+            let spaced: Vec<u8> = part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+            let bytes: Vec<u8> = percent_decode(&spaced).collect();
+            charset.decode_without_bom_handling(&bytes).0.into_owned()
+        };
+        let pair = |pair: &[u8]| {
+            let at = pair.iter().position(|b| *b == b'=');
+            let (name, value) = at.map_or((pair, &b""[..]), |at| (&pair[..at], &pair[at + 1..]));
+            (text(name), text(value))
+        };
+        Pairs(raw.split(|b| *b == b'&').filter(|p| !p.is_empty()).take(PAIRS_MAX).map(pair).collect())
+    }
+}
+
+impl Object for Pairs {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = key.as_str()?;
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| Value::from(value.as_str()))
+    }
+}
+
+/// The form before the query.
+#[derive(Debug)]
+struct Param(Value, Value);
+
+impl Object for Param {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let found = |among: &Value| among.get_item(key).ok().filter(|value| !value.is_undefined());
+        found(&self.0).or_else(|| found(&self.1))
+    }
+}
+
+/// What the callback's `Content-Type` announces, in any case, with quotes and blanks; UTF-8 without, or when nobody knows it.
+fn charset(callback: &Callback) -> &'static Encoding {
+    let content_type =
+        callback.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value);
+    let announced = content_type.and_then(|value| {
+        value.split(';').skip(1).find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_owned())
+        })
+    });
+    announced.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{channel::CallbackKind, domain::time::Timestamp};
+
+    fn check(content_type: &str, raw: &[u8], name: &str, expected: Option<&str>) {
+        let callback = Callback {
+            kind: CallbackKind::Ussd,
+            method: "POST".into(),
+            tail: vec![],
+            query: "q=from-query&both=query".into(),
+            headers: vec![("content-type".into(), content_type.into())],
+            body: raw.to_vec(),
+            peer: None,
+            at: Timestamp(0),
+        };
+        let param = Lookup::of(&callback, &"IN".into()).get_attr("param").expect("param");
+        let got = param.get_attr(name).expect("a look-up").as_str().map(str::to_owned);
+        assert_eq!(got.as_deref(), expected, "{name} of {:?}", String::from_utf8_lossy(raw));
+    }
+
+    #[test]
+    fn what_may_be_odd_in_a_form() {
+        let form = "application/x-www-form-urlencoded";
+        check(form, b"text=1%2A14&x", "text", Some("1*14"));
+        check(form, b"text=a+b%20c", "text", Some("a b c"));
+        check(form, b"text=", "text", Some(""));
+        check(form, b"text", "text", Some(""));
+        check(form, b"tex=1", "text", None);
+        check(form, b"text=1&text=2", "text", Some("1"));
+        check(form, b"text=%zz%4", "text", Some("%zz%4"));
+        check(form, b"text=%ff%fe", "text", Some("\u{fffd}\u{fffd}"));
+        check(form, b"text=%e0%ac%ac", "text", Some("ବ"));
+        check(form, b"&&=&text=1&&", "text", Some("1"));
+        check(form, b"both=form", "both", Some("form"));
+        check(form, b"", "both", Some("query"));
+        check(
+            "Application/X-WWW-Form-Urlencoded; CHARSET = \"utf-16be\" ",
+            b"text=%0B%2C",
+            "text",
+            Some("ବ"),
+        );
+        check("x; charset=latin1", b"text=%e9", "text", Some("é"));
+        check("x; charset=klingon", b"text=%c3%a9", "text", Some("é"));
+    }
+}

@@ -1,0 +1,267 @@
+//! A `[[channel]]` of the configuration.
+
+use super::DESCRIBED;
+use crate::{
+    domain::{
+        id::ChannelId,
+        lang::Lang,
+        message::{Bearer, ChannelFacts, Screen},
+        secret::SecretSource,
+    },
+    findings::{At, Source, Table, nearest},
+};
+use std::{path::PathBuf, time::Duration};
+
+/// How long a step may take when nothing is said.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// The shortest and the longest deadline.
+const DEADLINES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(60)];
+/// Vendors that the design names and that are not built yet.
+const LATER_VENDORS: [&str; 4] = ["kannel", "smpp", "twilio", "infobip"];
+/// Keys that come with SMS.
+const LATER_KEYS: [&str; 6] = ["tps", "quiet", "sms_via", "send_url", "secret", "retry"];
+
+/// One line to one vendor, as it was written.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file it stands in.
+    pub source: Source,
+    /// Its id.
+    pub id: ChannelId,
+    /// Where its id stands.
+    pub id_span: std::ops::Range<usize>,
+    /// Whose line it is.
+    pub vendor: At<Vendor>,
+    /// The code that citizens dial; empty for every code.
+    pub address: String,
+    /// How long a step may take.
+    pub deadline: Duration,
+    /// The language of its citizens.
+    pub language: Option<Lang>,
+    /// Where national numbers belong; the vendor's country when absent.
+    pub country: Option<String>,
+    /// What differs from the vendor's screen.
+    pub screen: ScreenSettings,
+    /// Who may call it; absent is allowed on loopback only.
+    pub auth: Option<Auth>,
+}
+
+/// A vendor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Vendor {
+    /// The phone for people.
+    Simulator,
+    /// A description that is compiled in.
+    Described(String),
+    /// A description of the deployment's own.
+    File(PathBuf),
+}
+
+/// What a channel says of its screens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScreenSettings {
+    septets: Option<u16>,
+    ucs2: Option<u16>,
+    latin: bool,
+}
+
+/// Who may call a channel.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// Everybody, said in so many words.
+    None,
+    /// Whoever knows the secret at the end of the path.
+    Secret(At<SecretSource>),
+}
+
+impl Settings {
+    /// Reads one `[[channel]]`; faults go to the table's findings.
+    pub fn read(table: &Table<'_>) -> Option<Settings> {
+        let id = id(table);
+        let vendor = vendor(table);
+        bearer(table);
+        let address = table.text("address").map(|address| address.value).unwrap_or_default();
+        let deadline = deadline(table);
+        let language = language(table);
+        let country = country(table);
+        let screen = screen(table);
+        let auth = auth(table);
+        for key in LATER_KEYS {
+            if let Some(span) = table.key_span(key) {
+                table.value(key);
+                table.error(
+                    span,
+                    format!("`channel.{key}` is not built yet"),
+                    "it comes with SMS; take the line out",
+                );
+            }
+        }
+        table.finish();
+        let (id, id_span) = id?;
+        Some(Settings {
+            source: table.source().clone(),
+            id,
+            id_span,
+            vendor: vendor?,
+            address,
+            deadline: deadline?,
+            language: language?,
+            country: country?,
+            screen: screen?,
+            auth: auth?,
+        })
+    }
+
+    /// Whether it is the phone for people, which belongs to the operators' side.
+    pub fn is_simulator(&self) -> bool {
+        self.vendor.value == Vendor::Simulator
+    }
+
+    /// What turns know of the channel, given what its vendor says.
+    pub fn facts(&self, country: &str, screen: Option<Screen>, session_limit: Duration) -> ChannelFacts {
+        let vendor = screen.unwrap_or_default();
+        ChannelFacts {
+            id: self.id.clone(),
+            bearer: Bearer::Ussd,
+            address: self.address.clone(),
+            deadline: self.deadline,
+            screen: Screen {
+                septets: self.screen.septets.unwrap_or(vendor.septets),
+                ucs2: self.screen.ucs2.unwrap_or(vendor.ucs2),
+                latin: self.screen.latin || vendor.latin,
+            },
+            language: self.language,
+            country: self.country.clone().unwrap_or_else(|| country.to_owned()),
+            session_limit,
+        }
+    }
+}
+
+fn id(table: &Table<'_>) -> Option<(ChannelId, std::ops::Range<usize>)> {
+    let id = table.required_text(
+        "id",
+        "every channel has an id of its own; it stands in the address that the telco calls",
+    )?;
+    match ChannelId::parse(&id.value) {
+        Some(read) => Some((read, id.span)),
+        None => {
+            let what = format!("\"{}\" cannot be a channel's id", id.value);
+            table.error(id.span, what, "lower-case letters, digits, `-` and `_`, beginning with a letter");
+            None
+        }
+    }
+}
+
+fn vendor(table: &Table<'_>) -> Option<At<Vendor>> {
+    let vendor = table.required_text(
+        "vendor",
+        "vendor = \"africastalking\", \"simulator\" or \"file:telcos/my-telco.toml\"",
+    )?;
+    let name = vendor.value.as_str();
+    let known = || DESCRIBED.iter().map(|(known, _)| *known).chain(["simulator"]);
+    let read = match name {
+        "simulator" => Vendor::Simulator,
+        _ if known().any(|known| known == name) => Vendor::Described(name.to_owned()),
+        _ => match name.strip_prefix("file:") {
+            Some(path) => Vendor::File(path.into()),
+            None => {
+                let (what, hint) = match LATER_VENDORS.contains(&name) {
+                    true => (format!("the vendor \"{name}\" is not built yet"), String::new()),
+                    false => {
+                        let hint = match nearest(name, known()) {
+                            Some(near) => format!("did you mean \"{near}\"?"),
+                            None => {
+                                "\"file:telcos/my-telco.toml\" takes a description of your own".to_owned()
+                            }
+                        };
+                        (format!("there is no vendor \"{name}\""), hint)
+                    }
+                };
+                table.error(vendor.span, what, &hint);
+                return None;
+            }
+        },
+    };
+    Some(At { value: read, span: vendor.span })
+}
+
+fn bearer(table: &Table<'_>) {
+    if let Some(bearer) = table.text("bearer").filter(|bearer| bearer.value != "ussd") {
+        let what = match bearer.value.as_str() {
+            "sms" => "channels for SMS are not built yet".to_owned(),
+            other => format!("there is no bearer \"{other}\""),
+        };
+        table.error(bearer.span, what, "bearer = \"ussd\"");
+    }
+}
+
+fn deadline(table: &Table<'_>) -> Option<Duration> {
+    if !table.has("deadline") {
+        return Some(DEADLINE);
+    }
+    let deadline = table.duration("deadline")?;
+    if !(DEADLINES[0]..=DEADLINES[1]).contains(&deadline.value) {
+        table.error(deadline.span, "`channel.deadline` must lie between 500ms and 60s", "deadline = \"5s\"");
+        return None;
+    }
+    Some(deadline.value)
+}
+
+/// `Some(None)`: not said.
+fn language(table: &Table<'_>) -> Option<Option<Lang>> {
+    let Some(tag) = table.text("language") else { return Some(None) };
+    let read = Lang::parse(&tag.value);
+    if read.is_none() {
+        table.error(
+            tag.span,
+            format!("\"{}\" is no language tag", tag.value),
+            "language = \"or\", \"en\", \"hi\"",
+        );
+        return None;
+    }
+    Some(read)
+}
+
+fn country(table: &Table<'_>) -> Option<Option<String>> {
+    let Some(country) = table.text("country") else { return Some(None) };
+    if country.value.len() != 2 || !country.value.bytes().all(|b| b.is_ascii_uppercase()) {
+        let what = format!("\"{}\" is no country", country.value);
+        table.error(country.span, what, "two capital letters (ISO 3166): country = \"IN\"");
+        return None;
+    }
+    Some(Some(country.value))
+}
+
+fn screen(table: &Table<'_>) -> Option<ScreenSettings> {
+    let mut settings = ScreenSettings::default();
+    let Some(screen) = table.table("screen") else {
+        return (!table.has("screen")).then_some(settings);
+    };
+    let size = |key, most| screen.integer(key, 20..=most).map(|n| n.value as u16);
+    (settings.septets, settings.ucs2) = (size("septets", 182), size("ucs2", 80));
+    settings.latin = screen.boolean("latin").is_some_and(|latin| latin.value);
+    screen.finish();
+    Some(settings)
+}
+
+/// `Some(None)`: not said.
+fn auth(table: &Table<'_>) -> Option<Option<Auth>> {
+    let hint = "auth = \"none\", or { secret = { env = \"NAME\" } }";
+    let Some(value) = table.value("auth") else { return Some(None) };
+    if value.get_ref().as_str() == Some("none") {
+        return Some(Some(Auth::None));
+    }
+    let Some(auth) = value.get_ref().as_table().and_then(|_| table.table("auth")) else {
+        table.error(value.span(), "`channel.auth` says nobody may call, or everybody", hint);
+        return None;
+    };
+    for later in ["addresses", "signature"] {
+        if let Some(span) = auth.key_span(later) {
+            auth.value(later);
+            auth.error(span, format!("`channel.auth.{later}` is not built yet"), hint);
+        }
+    }
+    let secret = auth.secret("secret");
+    auth.finish();
+    secret.map(|secret| Some(Auth::Secret(secret)))
+}

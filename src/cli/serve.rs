@@ -1,0 +1,81 @@
+//! `matamat serve`: the gateway.
+
+use crate::{
+    app::{Gateway, Installation},
+    domain::time::{Clock, parse_duration},
+    telemetry,
+};
+use anyhow::Context;
+use clap::Args;
+use std::{path::Path, process::ExitCode};
+
+/// Run the gateway until SIGTERM or Ctrl-C.
+///
+/// Without a configuration it listens on http://127.0.0.1:8080, keeps everything in data/matamat.db, has a phone to try it
+/// with at /phone, and appends completed responses to data/responses.ndjson. Logs go to standard error.
+///
+/// On SIGTERM it takes no new callbacks, finishes what is under way, and ends within 40 seconds.
+#[derive(Debug, Args)]
+pub struct Serve {}
+
+impl Serve {
+    /// Runs it.
+    pub fn run(self, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+        let installation = match super::installation(config) {
+            Ok(installation) => installation,
+            Err(code) => return Ok(code),
+        };
+        telemetry::start_logs(installation.config.log, installation.config.timezone);
+        let clock = Clock::System { shift_ms: shift()? };
+        actix_web::rt::System::new().block_on(async {
+            let told = Told::of(&installation);
+            let gateway = Gateway::start(installation, clock).await?;
+            told.say(&gateway);
+            gateway.run().await
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// `MATAMAT_SHIFT_CLOCK=7h` moves this process' clock and the store's, for rehearsals and tests.
+fn shift() -> anyhow::Result<i64> {
+    let Ok(shift) = std::env::var("MATAMAT_SHIFT_CLOCK") else { return Ok(0) };
+    let (sign, length) = shift.strip_prefix('-').map_or((1, shift.as_str()), |length| (-1, length));
+    let length = parse_duration(length).context("MATAMAT_SHIFT_CLOCK is a duration such as 7h or -30m")?;
+    Ok(sign * i64::try_from(length.as_millis())?)
+}
+
+/// What is said at start, gathered before the installation is given away.
+struct Told {
+    store: String,
+    public_url: String,
+    channels: Vec<(String, bool)>,
+    flows: Vec<String>,
+}
+
+impl Told {
+    fn of(installation: &Installation) -> Told {
+        let channels = &installation.config.channels;
+        Told {
+            store: installation.config.store.url.to_string(),
+            public_url: installation.config.server.public_url.clone(),
+            channels: channels.iter().map(|c| (c.id.to_string(), c.is_simulator())).collect(),
+            flows: installation.shelf.flows().iter().map(|flow| flow.id.to_string()).collect(),
+        }
+    }
+
+    fn say(&self, gateway: &Gateway) {
+        let (address, operators) = (gateway.address, gateway.operators.unwrap_or(gateway.address));
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), store = self.store, %address, "started");
+        tracing::info!("flows: {}", self.flows.join(", "));
+        for (channel, simulator) in &self.channels {
+            match simulator {
+                true => tracing::info!("channel {channel}: try it at http://{operators}/phone"),
+                false => tracing::info!(
+                    "channel {channel}: have the telco call {}/in/{channel}/ussd",
+                    self.public_url
+                ),
+            }
+        }
+    }
+}

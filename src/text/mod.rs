@@ -1,0 +1,8 @@
+//! Floor 1: what fits on a screen, and what an answer says. It knows no flow and no vendor.
+//!
+//! [`gsm`] counts, [`page`] cuts a long text into screens, [`heard`] reads what a citizen typed.
+
+pub mod gsm;
+pub mod heard;
+pub mod page;
+mod words;

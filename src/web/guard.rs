@@ -1,0 +1,49 @@
+//! The operators' token: `Authorization: Bearer TOKEN`, or Basic with the token as password, which a browser asks for.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+/// Lets an operator in, or says how to ask.
+pub fn admit(request: &HttpRequest, token: Option<&SecretString>) -> Result<(), HttpResponse> {
+    let Some(token) = token else { return Ok(()) };
+    let sent = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or("");
+    match presented(sent) {
+        Some(given) if bool::from(given.as_bytes().ct_eq(token.expose_secret().as_bytes())) => Ok(()),
+        _ => {
+            let mut refusal = super::problem::refused(
+                StatusCode::UNAUTHORIZED,
+                "this door is the operators'; it takes their token as bearer token or as password",
+                "unauthorized",
+            );
+            let ask = header::HeaderValue::from_static("Basic realm=\"matamat\", charset=\"UTF-8\"");
+            refusal.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
+            Err(refusal)
+        }
+    }
+}
+
+fn presented(header: &str) -> Option<String> {
+    let (scheme, value) = header.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(value.trim().to_owned());
+    }
+    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| BASE64_STANDARD.decode(value.trim()))?.ok()?;
+    String::from_utf8(decoded).ok()?.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_comes_as_bearer_or_as_password() {
+        let basic = format!("Basic {}", BASE64_STANDARD.encode("anybody:s3:cret"));
+        assert_eq!(presented("Bearer s3:cret").as_deref(), Some("s3:cret"));
+        assert_eq!(presented(&basic).as_deref(), Some("s3:cret"));
+        assert_eq!(presented("Basic %%%"), None);
+        assert_eq!(presented("Digest x"), None);
+        assert_eq!(presented(""), None);
+    }
+}

@@ -1,0 +1,27 @@
+//! Errors become HTTP here and only here: RFC 9457 problem details. Nothing of what the stranger sent is in them.
+
+use crate::domain::metric;
+use actix_web::{HttpResponse, http::StatusCode};
+use serde_json::json;
+
+/// A problem document.
+pub fn problem(status: StatusCode, detail: &str) -> HttpResponse {
+    let body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    HttpResponse::build(status).content_type("application/problem+json").body(body.to_string())
+}
+
+/// A problem document for something that came to a telco's door, counted by `reason`.
+pub fn refused(status: StatusCode, detail: &str, reason: &'static str) -> HttpResponse {
+    metrics::counter!(metric::REFUSED_TOTAL, "reason" => reason).increment(1);
+    problem(status, detail)
+}
+
+/// For a path that nothing stands at.
+pub async fn nothing_here() -> HttpResponse {
+    problem(StatusCode::NOT_FOUND, "there is nothing at this path")
+}

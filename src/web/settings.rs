@@ -1,0 +1,80 @@
+//! `[server]` and `[admin]`.
+
+use crate::{
+    domain::secret::SecretSource,
+    findings::{At, Layers, Source, Table},
+};
+use std::net::SocketAddr;
+
+/// `[server]`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where telcos come in.
+    pub listen: SocketAddr,
+    /// What telcos are told to call: scheme, host, perhaps a path; without a slash at the end.
+    pub public_url: String,
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone)]
+pub struct AdminSettings {
+    /// The file that says it.
+    pub source: Source,
+    /// A listener of the operators' own; beside the telcos' when absent.
+    pub listen: Option<SocketAddr>,
+    /// Where the operators' token comes from.
+    pub token: Option<At<SecretSource>>,
+}
+
+impl AdminSettings {
+    /// Reads `[admin]`, which may be absent as a whole.
+    pub fn read(layers: &Layers<'_>) -> Option<AdminSettings> {
+        let nowhere = Source::new("config.toml", "");
+        let mut settings = AdminSettings { source: nowhere, listen: None, token: None };
+        if let Some(table) = layers.nearest("listen") {
+            settings.listen = Some(address(table, "listen")?.value);
+        }
+        if let Some(table) = layers.nearest("token") {
+            settings.source = table.source().clone();
+            settings.token = Some(table.secret("token")?);
+        }
+        layers.finish();
+        Some(settings)
+    }
+}
+
+impl Settings {
+    /// Reads `[server]`.
+    pub fn read(layers: &Layers<'_>) -> Option<Settings> {
+        let listen = layers.read("listen", address);
+        let public_url = layers.read("public_url", |table, key| {
+            let url = table.text(key)?;
+            let good = url.value.strip_prefix("http://").or(url.value.strip_prefix("https://"));
+            if good.is_none_or(|rest| rest.is_empty() || rest.contains(['?', '#', ' '])) {
+                let what = format!("`{}` must be an http or https URL without a query", table.name_of(key));
+                table.error(url.span, what, "public_url = \"https://gateway.example.org\"");
+                return None;
+            }
+            Some(url.value.trim_end_matches('/').to_owned())
+        });
+        Some(Settings { listen: listen?.value, public_url: public_url? })
+    }
+}
+
+/// Reads an address and a port.
+pub fn address(table: &Table<'_>, key: &str) -> Option<At<SocketAddr>> {
+    let text = table.text(key)?;
+    match text.value.parse() {
+        Ok(value) => Some(At { value, span: text.span }),
+        Err(_) => {
+            let what =
+                format!("`{}` must be an address and a port, not \"{}\"", table.name_of(key), text.value);
+            table.error(
+                text.span,
+                what,
+                "listen = \"127.0.0.1:8080\"; \"0.0.0.0:8080\" listens to everybody",
+            );
+            None
+        }
+    }
+}

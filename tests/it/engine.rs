@@ -1,0 +1,327 @@
+//! Properties of the engine, over the shipped flow and one with every kind of node: whatever citizens type, whenever.
+//! Between any two steps the session is stored and read back.
+
+use matamat::{
+    domain::{
+        completion::Status,
+        id::{ChannelId, ResponseId, Version},
+        keys::Sealed,
+        lang::Lang,
+        message::{Bearer, Screen},
+        time::Timestamp,
+    },
+    findings::{Findings, Source},
+    flow::{
+        check,
+        effect::{Effect, Fault},
+        event::Event,
+        graph::Flow,
+        session::{Place, Session},
+        step::{self, DIRECT_MAX, Step, TRIES, step},
+    },
+    store::record::Record,
+    text::gsm::fits,
+};
+use proptest::prelude::*;
+use std::sync::LazyLock;
+
+const START: Timestamp = Timestamp(1_795_511_523_120);
+
+/// Every kind of node, a branch on each kind of answer, a long question that is paged.
+const ALL_KINDS: &str = r#"
+id = "all-kinds"
+title = "Every kind of node"
+languages = ["en", "or"]
+start = { ussd = ["*1#"] }
+[context]
+"visit.office" = { max = 30, without = { en = "the office", or = "ଅଫିସ" } }
+[[node]]
+id = "welcome"
+kind = "say"
+text.en = "About {{ visit.office }}."
+text.or = "{{ visit.office }}"
+[[node]]
+id = "overall"
+kind = "rating"
+scale = 10
+text.en = "How were you treated? 1 very badly, 10 very well"
+text.or = "ବ୍ୟବହାର କିପରି ଥିଲା? 1 - 10"
+next = [{ when = "overall >= 8", goto = "words" }, { when = "overall <= 2", goto = "contact" }, { goto = "topic" }]
+[[node]]
+id = "topic"
+kind = "choice"
+text.en = "What went wrong on that day, and where? Choose what comes nearest to it; you can tell us more in your own words later on."
+text.or = "କ'ଣ ଅସୁବିଧା ହେଲା? ଯାହା ସବୁଠାରୁ ଅଧିକ ମିଶୁଛି ତାହା ବାଛନ୍ତୁ।"
+options = [
+  { value = "behaviour", text = { en = "Behaviour of the staff at the desk", or = "ବ୍ୟବହାର" } },
+  { value = "money", text = { en = "Money was asked for something free", or = "ଟଙ୍କା ମାଗିଲେ" }, goto = "contact" },
+  { value = "delay", text = { en = "It took far too long", or = "ଡେରି" } },
+]
+[[node]]
+id = "contact"
+kind = "yes-no"
+consent = "msisdn"
+text.en = "May the office see your number?"
+text.or = "ଅଫିସ ଆପଣଙ୍କ ନମ୍ବର ଦେଖିପାରିବ କି?"
+[[node]]
+id = "words"
+kind = "text"
+optional = true
+max = 40
+text.en = "Is there anything you want to say?"
+text.or = "କିଛି କହିବେ କି?"
+[[node]]
+id = "thanks"
+kind = "say"
+text.en = "Thank you. {{ reference }}"
+text.or = "ଧନ୍ୟବାଦ। {{ reference }}"
+"#;
+
+static FLOWS: LazyLock<[Flow; 2]> = LazyLock::new(|| {
+    let texts = Source::new("flows/texts.toml", include_str!("../../flows/texts.toml"));
+    [include_str!("../../flows/hospital-visit.toml"), ALL_KINDS].map(|text| {
+        let findings = Findings::default();
+        let flow = check::load(&Source::new("flow.toml", text), &texts, &findings);
+        flow.unwrap_or_else(|| panic!("{:#?}", findings.into_sorted()))
+    })
+});
+
+fn fresh(flow: &Flow, language: usize) -> Session {
+    Session {
+        response: ResponseId([5; 16]),
+        flow: flow.id.clone(),
+        revision: flow.revision,
+        language: flow.languages[language % flow.languages.len()],
+        bearer: Bearer::Ussd,
+        channel: ChannelId::parse("at-ussd").expect("an id"),
+        started: START,
+        expires: START.plus(flow.expires),
+        place: Place::Fresh,
+        answers: Vec::new(),
+        context: Vec::new(),
+    }
+}
+
+/// Stored and read back.
+fn reloaded(session: Session) -> Session {
+    let record = Record {
+        version: Version(1),
+        consent: 0,
+        asked: Version(1),
+        number: Sealed { key: 1, bytes: vec![1] },
+        language: Some(Lang::EN),
+        dialogue: None,
+        session: Some(session),
+    };
+    Record::decode(&record.encode()).expect("what was written is read").session.expect("the session")
+}
+
+fn shown(step: &Step) -> Vec<(&str, bool)> {
+    fn show(effect: &Effect) -> Option<(&str, bool)> {
+        if let Effect::Show { text, end } = effect { Some((text, *end)) } else { None }
+    }
+    step.effects.iter().filter_map(show).collect()
+}
+
+fn screens() -> impl Strategy<Value = Screen> {
+    (20_u16..=182, 12_u16..=80, any::<bool>()).prop_map(|(septets, ucs2, latin)| Screen {
+        septets,
+        ucs2,
+        latin,
+    })
+}
+
+/// What people type, and what nobody should.
+fn typed() -> impl Strategy<Value = String> {
+    const USUAL: [&str; 14] =
+        ["1", "2", "3", "5", "8", "9", "0", "00", "98", "୨", "ହଁ", "no", "Money was asked", ""];
+    prop_oneof![
+        4 => prop::sample::select(&USUAL[..]).prop_map(str::to_owned),
+        1 => ".*",
+        1 => "[0-9*#]{0,12}",
+        1 => "[\u{200b}-\u{200f}\u{b00}-\u{b7f}0-9]{0,40}",
+    ]
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        2 => (typed(), screens()).prop_map(|(typed, screen)| Event::Dialled { typed, screen }),
+        8 => (typed(), screens()).prop_map(|(text, screen)| Event::Answered { text, screen }),
+        1 => Just(Event::Expired),
+    ]
+}
+
+fn screen_of(event: &Event) -> Screen {
+    match event {
+        Event::Dialled { screen, .. } | Event::Answered { screen, .. } => *screen,
+        Event::Expired => Screen::default(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("MATAMAT_TESTS").is_some() { 5_000 } else { 400 }))]
+
+    /// Any bytes, any order: no panic; every screen fits; one screen a step where somebody waits; one response a life;
+    /// nothing after the end; a re-run makes the same; stored and read back it goes on the same.
+    #[test]
+    fn any_events_in_any_order(
+        which in 0_usize..2, language in 0_usize..2, events in prop::collection::vec(events(), 1..25),
+        times in prop::collection::vec(-1_000_000_i64..1_000_000_000, 25),
+    ) {
+        let flow = &FLOWS[which];
+        let mut session = fresh(flow, language);
+        let mut responses = 0;
+        for (event, ms) in events.into_iter().zip(times) {
+            let now = Timestamp(START.0 + ms);
+            let was_over = session.place == Place::Over;
+            let first = step(flow, session.clone(), event.clone(), now);
+            let second = step(flow, reloaded(session), event.clone(), now);
+            prop_assert_eq!(&first, &second, "a re-run after a reload makes the same");
+            let screens = shown(&first);
+            let expected = usize::from(!was_over && event != Event::Expired);
+            prop_assert_eq!(screens.len(), expected, "{:?} on {:?}", &event, &first.effects);
+            for (text, end) in &screens {
+                prop_assert!(fits(text, screen_of(&event)), "{:?} does not fit {:?}", text, &event);
+                prop_assert_eq!(*end, first.session.place == Place::Over, "the last screen ends the dialogue");
+            }
+            let lost = |e: &Effect| matches!(e, Effect::Fault { fault: Fault::Lost, .. });
+            prop_assert!(!first.effects.iter().any(lost), "nobody gets lost in a flow that loaded");
+            responses += first.effects.iter().filter(|e| matches!(e, Effect::Respond(_))).count();
+            prop_assert!(responses <= 1, "one response a life");
+            if was_over {
+                prop_assert!(first.effects.is_empty(), "nothing after the end: {:?}", first.effects);
+            }
+            session = first.session;
+        }
+    }
+
+    /// What was answered stays until the citizen goes back for it, in the order given.
+    #[test]
+    fn no_answer_is_lost(which in 0_usize..2, answers in prop::collection::vec(typed(), 1..25)) {
+        let flow = &FLOWS[which];
+        let screen = Screen::default();
+        let dialled = Event::Dialled { typed: String::new(), screen };
+        let mut session = step(flow, fresh(flow, 0), dialled, START).session;
+        for text in answers {
+            let before = session.clone();
+            let after = step(flow, session, Event::Answered { text: text.clone(), screen }, START).session;
+            let gone = before.answers.iter().filter(|given| !after.answers.contains(given)).count();
+            let goes_back = ["0", "00"].contains(&matamat::text::heard::Heard::of(&text).as_str());
+            prop_assert!(gone == 0 || (gone == 1 && goes_back), "{:?} lost {:?}", text, before.answers);
+            prop_assert!(after.answers.len() <= before.answers.len() + 1);
+            session = after;
+        }
+    }
+
+    /// Nonsense for ever ends the flow, and so does 1 for ever.
+    #[test]
+    fn there_is_always_a_way_out(which in 0_usize..2, language in 0_usize..2, nonsense in "[x-z?]{1,8}|1", screen in screens()) {
+        let flow = &FLOWS[which];
+        let mut session = step(flow, fresh(flow, language), Event::Dialled { typed: String::new(), screen }, START).session;
+        let most = flow.nodes.len() * usize::from(TRIES);
+        let mut steps = 0;
+        while session.place != Place::Over {
+            prop_assert!(steps < most, "{:?} is still at {:?}", nonsense, session.place);
+            session = step(flow, session, Event::Answered { text: nonsense.clone(), screen }, START).session;
+            steps += 1;
+        }
+    }
+
+    /// Every page of a question can be reached with the key that it names, and all of it is on one of them: after an
+    /// answer, behind something that was said before it, and with a hint.
+    #[test]
+    fn all_of_a_question_can_be_read(screen in screens(), hinted in any::<bool>()) {
+        let screen = Screen { latin: false, ..screen };
+        let options = ["1 Behaviour of the staff at the desk", "2 Money was asked for something free", "3 It took far too long"];
+        let first = ["About the office.", "How were you treated? 1 very badly, 10 very well"];
+        for (typed, expected) in [("5", &options[..]), ("", &first[..])] {
+            let dialled = Event::Dialled { typed: typed.into(), screen };
+            let mut last = step(&FLOWS[1], fresh(&FLOWS[1], 0), dialled, START);
+            let mut seen = read(&mut last, screen);
+            if hinted && typed == "5" {
+                last = step(&FLOWS[1], last.session, Event::Answered { text: "none".into(), screen }, START);
+                seen = read(&mut last, screen);
+            }
+            for part in expected {
+                prop_assert!(flat(&seen).contains(&flat(part)), "{} is not in {}", part, seen);
+            }
+        }
+    }
+}
+
+/// Turns the pages to the last one, as a citizen would, and gives all that was on them.
+fn read(last: &mut Step, screen: Screen) -> String {
+    let mut seen = String::new();
+    for _ in 0..70 {
+        let text = shown(last)[0].0.to_owned();
+        seen.push_str(&text);
+        seen.push('\n');
+        if !text.contains("98 More") {
+            break;
+        }
+        *last = step(&FLOWS[1], last.session.clone(), Event::Answered { text: "98".into(), screen }, START);
+    }
+    seen
+}
+
+fn flat(text: &str) -> String {
+    text.replace("98 More", "").split_whitespace().collect()
+}
+
+#[test]
+fn an_answer_corrected_asks_again_what_came_after_it() {
+    let flow = &FLOWS[1];
+    let screen = Screen::default();
+    let mut session =
+        step(flow, fresh(flow, 0), Event::Dialled { typed: "5*2*1".into(), screen }, START).session;
+    let nodes = |session: &Session| session.answers.iter().map(|g| g.node.clone()).collect::<Vec<_>>();
+    assert_eq!(nodes(&session), ["overall", "topic", "contact"]);
+    assert!(step::consents_msisdn(flow, &session));
+    for _ in 0..3 {
+        session = step(flow, session, Event::Answered { text: "0".into(), screen }, START).session;
+    }
+    assert!(session.answers.is_empty(), "a branch that was left accuses nobody");
+    let last = step(flow, session, Event::Answered { text: "9".into(), screen }, START);
+    assert_eq!(nodes(&last.session), ["overall"]);
+    assert!(!step::consents_msisdn(flow, &last.session), "the yes went with its question");
+}
+
+#[test]
+fn the_third_answer_that_is_not_understood_takes_the_way_out() {
+    let flow = &FLOWS[0];
+    let screen = Screen::default();
+    let mut last = step(flow, fresh(flow, 1), Event::Dialled { typed: String::new(), screen }, START);
+    let question = shown(&last)[0].0.to_owned();
+    for _ in 1..TRIES {
+        last = step(flow, last.session, Event::Answered { text: "seven".into(), screen }, START);
+        let again = shown(&last)[0].0;
+        assert!(again.ends_with(&question) && again != question, "a hint, and the question again: {again}");
+    }
+    last = step(flow, last.session, Event::Answered { text: "seven".into(), screen }, START);
+    assert_eq!(last.session.place, Place::Over, "hospital-visit thanks and ends");
+    assert!(!last.effects.iter().any(|e| matches!(e, Effect::Respond(_))), "no answer is no response");
+}
+
+#[test]
+fn a_session_at_a_node_that_the_flow_does_not_have_ends_politely_with_what_there_is() {
+    let flow = &FLOWS[0];
+    let screen = Screen::default();
+    let mut session = step(flow, fresh(flow, 1), Event::Dialled { typed: "2".into(), screen }, START).session;
+    session.place = Place::At { node: "gone".into(), page: 3, tries: 1 };
+    let last = step(flow, session, Event::Answered { text: "1".into(), screen }, START);
+    assert_eq!(last.session.place, Place::Over);
+    assert!(last.effects.contains(&Effect::Respond(Status::Partial)), "{:?}", last.effects);
+    assert!(shown(&last)[0].1, "{:?}", last.effects);
+}
+
+#[test]
+fn a_direct_dial_answers_in_turn_and_has_a_limit() {
+    let flow = &FLOWS[0];
+    let screen = Screen::default();
+    let dial =
+        |typed: &str| step(flow, fresh(flow, 1), Event::Dialled { typed: typed.into(), screen }, START);
+    assert!(shown(&dial("2*1"))[0].0.starts_with("May"));
+    assert!(shown(&dial("5*9*9"))[0].1, "what is behind the end is not looked at");
+    let long = "x*".repeat(DIRECT_MAX * 100);
+    assert_eq!(dial(&long).session.place, Place::Over);
+}

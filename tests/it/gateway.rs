@@ -1,0 +1,254 @@
+//! The real server, a pretend telco, a real store: what a citizen, a telco and an operator see.
+
+use crate::{
+    redis_server::RedisServer,
+    running::{CITIZEN, Home, http, until},
+};
+
+/// Runs a check on the embedded store and on a Redis of its own.
+fn on_both(check: impl Fn(&str)) {
+    check("");
+    let redis = RedisServer::start();
+    check(&redis.url());
+}
+
+/// What typing 1 throughout shows, by how each screen begins.
+const ALL_ONES: [&str; 4] = ["", "1", "1*1", "1*1*1"];
+
+#[test]
+fn a_session_runs_to_its_end_in_both_languages_on_both_stores() {
+    on_both(|store| {
+        let home = Home::new(store, "");
+        let gateway = home.start();
+        let english = gateway.play("at-en", CITIZEN, "s1", &ALL_ONES);
+        for (screen, begins) in english.iter().zip(["CON How", "CON What", "CON May", "END Thank"]) {
+            assert!(screen.starts_with(begins), "{screen}");
+        }
+        let odia = gateway.play("at-or", "+919437000002", "s2", &ALL_ONES);
+        for (screen, begins) in odia.iter().zip(["CON ", "CON ", "CON ", "END "]) {
+            assert!(screen.starts_with(begins), "{screen}");
+            let odia = screen.chars().filter(|c| ('\u{b00}'..='\u{b7f}').contains(c)).count();
+            assert!(odia > 10, "{screen}");
+        }
+        let lines = until("two lines", || (home.responses().len() == 2).then(|| home.responses()));
+        let first = lines.iter().find(|line| line["data"]["language"] == "en").expect("the English one");
+        assert_eq!(first["type"], "response.completed");
+        let data = &first["data"];
+        assert_eq!((&data["flow"], &data["status"]), (&"hospital-visit".into(), &"complete".into()));
+        assert_eq!((&data["bearer"], &data["channel"]), (&"ussd".into(), &"at-en".into()));
+        let answers: Vec<_> =
+            data["answers"].as_array().expect("a list").iter().map(|a| a["value"].clone()).collect();
+        assert_eq!(answers, [serde_json::json!(1), "behaviour".into(), true.into()]);
+        assert_eq!(data["id"], first["id"]);
+        let reference = english[3].split(|c: char| !c.is_ascii_digit() && c != '-').find(|w| w.len() == 11);
+        assert!(reference.is_some(), "the last screen has a reference number: {}", english[3]);
+    });
+}
+
+#[test]
+fn a_repeated_step_gets_the_same_bytes_and_changes_nothing() {
+    on_both(|store| {
+        let home = Home::new(store, "");
+        let gateway = home.start();
+        let mut screens = Vec::new();
+        for history in ALL_ONES {
+            let first = gateway.dial("at-en", CITIZEN, "s1", history).expect("a screen");
+            let again = gateway.dial("at-en", CITIZEN, "s1", history).expect("a screen");
+            assert_eq!(first, again, "at {history:?}");
+            screens.push(first);
+        }
+        let older = gateway.dial("at-en", CITIZEN, "s1", "1*1").expect("a screen");
+        assert_eq!(older, screens[2], "the step before the last is kept too");
+        until("the line", || (!home.responses().is_empty()).then_some(()));
+        assert_eq!(home.responses().len(), 1);
+        assert_eq!(gateway.metric("matamat_turns_total{bearer=\"ussd\",outcome=\"repeat\"}"), Some(5.0));
+        assert_eq!(gateway.metric("matamat_queue_in_total{queue=\"completion:ledger\"}"), Some(1.0));
+    });
+}
+
+#[test]
+fn a_redial_shows_the_open_question_and_a_correction_is_one_key_away() {
+    let home = Home::new("", "");
+    let gateway = home.start();
+    let screens = gateway.play("at-en", CITIZEN, "s1", &["", "2"]);
+    let redial = gateway.dial("at-en", CITIZEN, "s2", "").expect("a screen");
+    assert_eq!(redial, screens[1], "the question that was open");
+    let back = gateway.dial("at-en", CITIZEN, "s2", "0").expect("a screen");
+    assert!(back.starts_with("CON How"), "{back}");
+    let end = gateway.dial("at-en", CITIZEN, "s2", "0*5").expect("a screen");
+    assert!(end.starts_with("END Thank"), "a good rating asks nothing more: {end}");
+    let lines = until("the line", || (!home.responses().is_empty()).then(|| home.responses()));
+    assert_eq!(lines[0]["data"]["answers"].as_array().map(Vec::len), Some(1));
+    assert_eq!(lines[0]["data"]["answers"][0]["value"], 5);
+}
+
+#[test]
+fn the_number_is_nowhere_but_where_the_citizen_agreed() {
+    let route = "[[department]]\nid = 'asks'\nkind = 'file'\npath = 'data/asks.ndjson'\n\
+                 [[department]]\nid = 'ledger'\nkind = 'file'\npath = 'data/responses.ndjson'\n\
+                 [[route]]\nto = 'asks'\nshare = ['msisdn']\n[[route]]\nto = 'ledger'\n";
+    on_both(|store| {
+        let home = Home::new(store, route);
+        let gateway = home.start();
+        // The first agrees, the second does not, the third is never asked.
+        gateway.play("at-en", "+919437000111", "a", &["", "1", "1*1", "1*1*1"]);
+        gateway.play("at-en", "+919437000222", "b", &["", "1", "1*1", "1*1*2"]);
+        gateway.play("at-en", "+919437000333", "c", &["", "5"]);
+        let asks = until("three lines", || {
+            let text = std::fs::read_to_string(home.path("data/asks.ndjson")).unwrap_or_default();
+            (text.lines().count() == 3).then_some(text)
+        });
+        until("three more lines", || (home.responses().len() == 3).then_some(()));
+        assert_eq!(asks.matches("+919437000111").count(), 1, "agreed, and asked for: {asks}");
+        let metrics = gateway.get("/metrics").body;
+        let mut places = vec![("metrics".to_owned(), metrics), ("log".to_owned(), gateway.terminate())];
+        for (path, bytes) in home.files() {
+            places.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        for (place, text) in places {
+            let text = if place.ends_with("asks.ndjson") { text.replace("+919437000111", "") } else { text };
+            for number in ["9437000111", "9437000222", "9437000333"] {
+                assert!(!text.contains(number), "{number} is in {place}");
+            }
+        }
+    });
+}
+
+#[test]
+fn bad_input_gets_a_problem_document_and_a_counter() {
+    let secret = "[[channel]]\nid = 'at-secret'\nvendor = 'africastalking'\nbearer = 'ussd'\naddress = '*4545*1#'\n\
+                  auth = { secret = 'open%2Fsesame' }\n";
+    let home = Home::new("", secret);
+    let gateway = home.start();
+    let good = "sessionId=s&phoneNumber=%2B919437000001&serviceCode=*4545*1%23&text=";
+    let large = format!("{good}{}", "1".repeat(70_000));
+    let form = "application/x-www-form-urlencoded";
+    let table: [(&str, &str, &str, &[u8], u16, &str); 14] = [
+        ("POST", "/in/nowhere/ussd", form, good.as_bytes(), 404, "channel"),
+        ("POST", "/in/at-en/telepathy", form, good.as_bytes(), 404, "door"),
+        ("POST", "/in/at-en/mo", form, good.as_bytes(), 404, "door"),
+        ("POST", "/in/at-en/ussd", form, b"", 400, "malformed"),
+        ("POST", "/in/at-en/ussd", form, b"\xff\xfe\x00&&&=%zz", 400, "malformed"),
+        (
+            "POST",
+            "/in/at-en/ussd",
+            form,
+            b"sessionId=s&phoneNumber=AD-VODAFN&serviceCode=x&text=",
+            400,
+            "malformed",
+        ),
+        (
+            "POST",
+            "/in/at-en/ussd",
+            form,
+            b"sessionId=s&phoneNumber=4545&serviceCode=x&text=",
+            400,
+            "malformed",
+        ),
+        ("POST", "/in/at-en/ussd", form, large.as_bytes(), 413, "too-large"),
+        ("DELETE", "/in/at-en/ussd", form, b"", 405, "method"),
+        ("POST", "/in/at-secret/ussd", form, good.as_bytes(), 403, "unauthorized"),
+        ("POST", "/in/at-secret/ussd/open-sesame", form, good.as_bytes(), 403, "unauthorized"),
+        ("POST", "/in/phone/ussd", "application/json", b"{\"msisdn\": 12", 400, "malformed"),
+        ("POST", "/in/phone/ussd", "application/json", b"[]", 400, "malformed"),
+        ("GET", "/nothing/here", form, b"", 404, ""),
+    ];
+    for (method, path, kind, body, status, reason) in table {
+        let reply = http(gateway.address, method, path, &[("Content-Type", kind)], body).expect("an answer");
+        assert_eq!(reply.status, status, "{method} {path}: {}", reply.body);
+        assert_eq!(reply.headers["content-type"], "application/problem+json", "{method} {path}");
+        let problem: serde_json::Value = serde_json::from_str(&reply.body).expect("a problem document");
+        assert_eq!(problem["status"], status, "{path}");
+        assert!(problem["detail"].as_str().is_some_and(|d| !d.is_empty()), "{path}: {problem}");
+        assert!(!reply.body.contains("VODAFN"), "nothing of what was sent comes back");
+        if !reason.is_empty() {
+            let counted = gateway.metric(&format!("matamat_refused_total{{reason=\"{reason}\"}}"));
+            assert!(counted.is_some_and(|n| n >= 1.0), "{reason} after {method} {path}");
+        }
+    }
+    let right = gateway.post_form("/in/at-secret/ussd/open%2Fsesame", good).expect("an answer");
+    assert!(right.body.starts_with("CON "), "{}", right.body);
+    for probe in ["GET", "HEAD"] {
+        let reply = http(gateway.address, probe, "/in/at-en/ussd", &[], b"").expect("an answer");
+        assert_eq!(reply.status, 200, "a {probe} probe");
+    }
+    let log = gateway.terminate();
+    assert!(!log.contains("panicked") && !log.contains("9437000001"), "{log}");
+}
+
+#[test]
+fn odd_steps_get_a_valid_page_and_move_nothing() {
+    let home = Home::new("", "");
+    let gateway = home.start();
+    // A step of a session nobody knows, for a citizen who is in no flow: the history is a direct dial.
+    let direct = gateway.dial("at-en", CITIZEN, "unknown", "5").expect("a screen");
+    assert!(direct.starts_with("END Thank"), "{direct}");
+    // An end before its begin.
+    let ended = "date=x&sessionId=never&serviceCode=*4545*1%23&networkCode=1&phoneNumber=%2B919437000009&status=Failed&cost=0&durationInMillis=1&hopsCount=0&input=&lastAppResponse=&errorMessage=x";
+    assert_eq!(gateway.post_form("/in/at-en/ussd", ended).expect("an answer").status, 200);
+    // A code that opens nothing, and fields nobody knows.
+    let nothing = "sessionId=s9&phoneNumber=%2B919437000008&serviceCode=*999%23&text=&tomorrow=1";
+    let reply = gateway.post_form("/in/at-en/ussd", nothing).expect("an answer");
+    assert!(reply.status == 200 && reply.body.starts_with("END "), "{}", reply.body);
+    // Invalid UTF-8 in an answer is an answer that is not understood.
+    gateway.dial("at-en", "+919437000007", "s7", "").expect("a screen");
+    let odd = "sessionId=s7&phoneNumber=%2B919437000007&serviceCode=*4545*1%23&text=%ff%fe";
+    let reply = gateway.post_form("/in/at-en/ussd", odd).expect("an answer");
+    assert!(reply.status == 200 && reply.body.starts_with("CON "), "{}", reply.body);
+}
+
+#[test]
+fn a_fault_in_a_flow_stops_serve_with_the_message_of_check() {
+    let home = Home::new("", "[flows]\ndir = 'my-flows'\n");
+    std::fs::create_dir(home.path("my-flows")).expect("made");
+    let broken =
+        include_str!("../../flows/hospital-visit.toml").replacen("goto = \"thanks\"", "goto = \"thank\"", 1);
+    std::fs::write(home.path("my-flows/hospital-visit.toml"), broken).expect("written");
+    let said = |command: &str| {
+        let output = home.command(&[command]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let (check, serve) = (said("check"), said("serve"));
+    assert!(check.contains("my-flows/hospital-visit.toml:") && check.contains("thank"), "{check}");
+    assert!(check.contains("did you mean \"thanks\"?"), "{check}");
+    let fault = check.lines().next().expect("a line");
+    assert!(serve.contains(fault), "serve says the same:\n{serve}");
+}
+
+#[test]
+fn a_stop_is_clean_and_a_second_gateway_on_one_file_is_refused() {
+    let home = Home::new("", "");
+    let gateway = home.start();
+    gateway.dial("at-en", CITIZEN, "s1", "").expect("a screen");
+    let second = home.command(&["serve"]).output().expect("it runs");
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("matamat.db") && said.contains("another"), "{said}");
+    gateway.terminate();
+    let gateway = home.start();
+    let redial = gateway.dial("at-en", CITIZEN, "s2", "").expect("a screen");
+    assert!(redial.starts_with("CON How"), "{redial}");
+}
+
+#[test]
+fn a_store_with_other_keys_or_without_its_key_file_is_refused() {
+    let home = Home::new("", "");
+    home.start().terminate();
+    std::fs::rename(home.path("data/keys"), home.path("kept")).expect("moved");
+    let (_, code, log) = refused(&home);
+    assert!(code == Some(1) && log.contains("data/keys"), "{log}");
+    let other = Home::new("", "");
+    other.start().terminate();
+    std::fs::copy(other.path("data/keys"), home.path("data/keys")).expect("copied");
+    let (_, code, log) = refused(&home);
+    assert!(code == Some(1) && log.contains("other keys"), "{log}");
+    std::fs::rename(home.path("kept"), home.path("data/keys")).expect("moved back");
+    home.start().terminate();
+}
+
+fn refused(home: &Home) -> (Option<i32>, Option<i32>, String) {
+    let output = home.command(&["serve"]).output().expect("it runs");
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    (None, output.status.code(), log)
+}

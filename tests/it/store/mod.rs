@@ -1,0 +1,292 @@
+//! One list of promises, kept by every store. A back end joins with one line, `promises!(name, open)`, where `open` makes
+//! a fresh [`Bench`]; each promise is then a test of its own, `store::name::a_promise`.
+//!
+//! A promise may not count on the clock standing still: a real server's goes on by itself. So it takes due times seconds
+//! away from the moments it looks at, and moves the clock in whole seconds.
+
+mod embedded;
+mod model;
+mod queue;
+mod redis;
+mod turn;
+mod version;
+
+use matamat::{
+    domain::{
+        delivery::Verdict,
+        id::{CitizenId, DepartmentId, DialogueId, EventId, Partition, Version},
+        keys::Sealed,
+        lang::Lang,
+        message::Reply,
+        time::Timestamp,
+    },
+    store::{
+        Claim, Claimed, Commit, Committed, Item, Load, Loaded, OwnTimer, Put, Queue, QueueOp, SavedDialogue,
+        Settle, Settled, Store, Tally,
+        record::{Dialogue, Record},
+    },
+};
+use std::{any::Any, sync::Arc, time::Duration};
+
+/// Every promise, on one back end: `$at::$open` is an `async fn() -> Bench`, called once for each.
+macro_rules! promises {
+    ($backend:ident, $at:ident::$open:ident) => {
+        promises! { $backend, $at::$open:
+            turn::a_commit_changes_all_that_it_names,
+            turn::a_refused_commit_changes_nothing,
+            turn::a_repeat_is_seen_also_after_the_dialogue_moved_on,
+            turn::a_repeat_two_steps_later_is_a_conflict,
+            turn::a_repeat_on_another_dialogue_is_not_seen,
+            turn::a_dialogue_is_forgotten_after_its_time,
+            turn::a_conflict_brings_the_record_and_changes_nothing,
+            turn::a_commit_sent_again_changes_nothing,
+            turn::a_timers_turn_removes_its_timer,
+            turn::a_timer_that_was_replaced_cancelled_or_run_is_gone,
+            turn::a_timers_turn_runs_whatever_the_attempt,
+            turn::a_stale_timer_is_removed_only_on_the_version_it_was_judged_on,
+            turn::a_repeat_counts_before_the_version,
+            turn::cancels_come_before_puts,
+            turn::revisions_are_kept_as_they_came,
+            turn::other_keys_are_told_apart,
+            turn::a_store_that_answers_is_healthy,
+            turn::a_stopped_store_is_away,
+            queue::a_claimed_item_is_ours_for_a_while,
+            queue::a_claim_sent_again_gets_the_same_items,
+            queue::a_lapsed_lease_is_one_attempt_more,
+            queue::accepted_counts_from_any_attempt,
+            queue::accepted_counts_for_a_dead_letter,
+            queue::accepted_counts_while_the_item_waits,
+            queue::a_verdict_counts_only_while_the_lease_holds,
+            queue::again_is_due_when_it_asked,
+            queue::two_unknowns_in_a_row_are_a_dead_letter,
+            queue::an_item_given_back_was_no_attempt,
+            queue::a_settle_sent_again_counts_once,
+            queue::what_nobody_needs_is_counted_by_its_reason,
+            queue::dead_letters_are_listed_oldest_first,
+            queue::born_dead_is_dead,
+            queue::a_newer_item_replaces_what_waits,
+            queue::an_older_item_is_what_is_replaced,
+            queue::a_claimed_item_gives_way,
+            queue::a_dead_letter_gives_way,
+            queue::a_cancel_counts_as_suppressed,
+            queue::oldest_due_first_and_the_next_is_told,
+            queue::a_sweep_tells_when_each_queue_is_due,
+            queue::queues_and_partitions_do_not_mix,
+            version::two_first_turns_one_wins,
+            version::no_update_is_lost,
+            model::the_model_agrees,
+        }
+    };
+    ($backend:ident, $at:ident::$open:ident: $($room:ident::$promise:ident),* $(,)?) => {
+        mod $backend {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    super::$room::$promise(&super::$at::$open().await).await;
+                }
+            )*
+        }
+    };
+}
+
+promises!(memory, embedded::memory);
+promises!(file, embedded::file);
+promises!(plain_redis, redis::plain);
+promises!(cluster_node, redis::cluster);
+
+/// A fresh store and its clock.
+pub struct Bench {
+    /// One gateway's store.
+    pub store: Arc<dyn Store>,
+    /// Another gateway's on the same data; where there can be only one, the same again.
+    pub other: Arc<dyn Store>,
+    /// The store's clock.
+    pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Moves the store's clock on.
+    pub move_clock: Box<dyn Fn(Duration) + Send + Sync>,
+    /// What must outlive the store: a folder, a server.
+    pub _keep: Box<dyn Any + Send + Sync>,
+}
+
+/// The queues that promises use; all of them must balance after every act.
+pub fn queues() -> [Queue; 3] {
+    [Queue::Timer, ledger(), Queue::Completion(DepartmentId::parse("police").expect("an id"))]
+}
+
+pub fn ledger() -> Queue {
+    Queue::Completion(DepartmentId::parse("ledger").expect("an id"))
+}
+
+impl Bench {
+    pub fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    /// A moment so many seconds from now; negative is past.
+    pub fn at(&self, seconds: i64) -> Timestamp {
+        Timestamp(self.now().0 + seconds * 1_000)
+    }
+
+    /// Moves the clock on.
+    pub fn pass(&self, seconds: u64) {
+        (self.move_clock)(Duration::from_secs(seconds));
+    }
+
+    pub async fn load(&self, citizen: CitizenId, dialogue: Option<DialogueId>) -> Loaded {
+        self.store.load(&Load { citizen, dialogue }).await.expect("a load")
+    }
+
+    pub async fn commit(&self, commit: &Commit) -> Committed {
+        let committed = self.store.commit(commit).await.expect("a commit");
+        self.balances(&format!("{commit:?}")).await;
+        committed
+    }
+
+    pub async fn claim(&self, queue: &Queue, partition: Partition, token: u8) -> Claimed {
+        let claim = Claim { queue: queue.clone(), partition, max: 100, token: [token; 16] };
+        let claimed = self.store.claim(&claim).await.expect("a claim");
+        self.balances(&format!("{claim:?}")).await;
+        claimed
+    }
+
+    /// Claims what must be exactly one item.
+    pub async fn claim_one(&self, queue: &Queue, partition: Partition, token: u8) -> Item {
+        let mut claimed = self.claim(queue, partition, token).await;
+        assert_eq!(claimed.items.len(), 1, "{claimed:?}");
+        claimed.items.remove(0)
+    }
+
+    pub async fn settle(&self, queue: &Queue, item: &Item, verdict: Verdict) -> Settled {
+        let settle = Settle {
+            queue: queue.clone(),
+            partition: item.citizen.partition(),
+            id: item.id.clone(),
+            generation: item.generation,
+            attempt: item.attempt,
+            verdict,
+        };
+        let settled = self.store.settle(&settle).await.expect("a settle");
+        self.balances(&format!("{settle:?}")).await;
+        settled
+    }
+
+    pub async fn tally(&self, queue: &Queue) -> Tally {
+        self.store.tally(std::slice::from_ref(queue)).await.expect("a tally").remove(0)
+    }
+
+    /// All tallies of [`queues`].
+    pub async fn tallies(&self) -> Vec<Tally> {
+        self.store.tally(&queues()).await.expect("tallies")
+    }
+
+    /// The counts of a queue, in a shape that reads well in a test; `oldest_due` left out.
+    pub async fn counts(&self, queue: &Queue) -> Counts {
+        let Tally { put, done, suppressed, dropped, replaced, waiting, dead, oldest_due: _ } =
+            self.tally(queue).await;
+        let suppressed = suppressed.into_iter().map(|(_, n)| n).sum();
+        Counts { put, done, suppressed, dropped, replaced, waiting, dead }
+    }
+
+    async fn balances(&self, after: &str) {
+        for (queue, tally) in queues().iter().zip(self.tallies().await) {
+            assert!(tally.balances(), "{queue} does not balance after {after}: {tally:?}");
+        }
+    }
+}
+
+/// What a [`Tally`] counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub put: u64,
+    pub done: u64,
+    pub suppressed: u64,
+    pub dropped: u64,
+    pub replaced: u64,
+    pub waiting: u64,
+    pub dead: u64,
+}
+
+/// A citizen; the number is also the partition.
+pub fn citizen(n: u8) -> CitizenId {
+    let mut id = [0xc1; 16];
+    id[0] = n;
+    CitizenId(id)
+}
+
+pub fn dialogue_of(citizen: CitizenId) -> DialogueId {
+    DialogueId(citizen.0.map(|b| b ^ 0xff))
+}
+
+/// A record as it is after the turn with this version.
+pub fn record(version: u64) -> Record {
+    Record {
+        version: Version(version),
+        consent: 0,
+        asked: Version(version),
+        number: Sealed { key: 1, bytes: vec![0x5e; 53] },
+        language: Lang::parse("or"),
+        dialogue: None,
+        session: None,
+    }
+}
+
+/// A turn that found version `expected` and writes `version`; nothing else.
+pub fn turn_of(citizen: CitizenId, expected: u64, version: u64) -> Commit {
+    Commit {
+        citizen,
+        event: None,
+        expected: Version(expected),
+        record: Some(record(version)),
+        dialogue: None,
+        timer: None,
+        queues: Vec::new(),
+    }
+}
+
+/// The same turn, woken by an event of the citizen's dialogue that shows `screen`.
+pub fn with_step(commit: Commit, before: &Dialogue, event: u8, screen: &str) -> Commit {
+    let event = EventId([event; 16]);
+    let reply = Reply { text: screen.into(), end: false, language: Lang::EN };
+    let dialogue = before.after(String::new(), event, reply);
+    let id = dialogue_of(commit.citizen);
+    let saved = SavedDialogue { id, dialogue, ttl: Duration::from_secs(86_400) };
+    Commit { event: Some(event), dialogue: Some(saved), ..commit }
+}
+
+/// The same turn, with these changes of queues.
+pub fn with_queues(commit: Commit, queues: Vec<QueueOp>) -> Commit {
+    Commit { queues, ..commit }
+}
+
+/// A turn that changes queues and leaves the record as it is; it must not be there.
+pub fn only_queues(citizen: CitizenId, queues: Vec<QueueOp>) -> Commit {
+    Commit { record: None, queues, ..turn_of(citizen, 0, 0) }
+}
+
+/// The turn of a timer that changes nothing but the timer: the record was found at `expected`.
+pub fn timers_turn(citizen: CitizenId, expected: u64, id: &str, generation: Version) -> Commit {
+    let timer = Some(OwnTimer { id: id.into(), generation });
+    Commit { record: None, timer, ..turn_of(citizen, expected, 0) }
+}
+
+pub fn put(queue: &Queue, id: &str, generation: u64, due: Timestamp) -> QueueOp {
+    QueueOp::Put(Put {
+        queue: queue.clone(),
+        id: id.into(),
+        generation: Version(generation),
+        due,
+        dead: None,
+        payload: format!("{id} of {generation}").into_bytes(),
+    })
+}
+
+pub fn put_dead(queue: &Queue, id: &str, generation: u64, due: Timestamp, why: &str) -> QueueOp {
+    match put(queue, id, generation, due) {
+        QueueOp::Put(put) => QueueOp::Put(Put { dead: Some(why.into()), ..put }),
+        cancel => cancel,
+    }
+}
+
+pub fn cancel(queue: &Queue, id: &str) -> QueueOp {
+    QueueOp::Cancel { queue: queue.clone(), id: id.into() }
+}
