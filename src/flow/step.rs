@@ -81,7 +81,7 @@ pub fn consents_msisdn(flow: &Flow, session: &Session) -> bool {
         let node = flow.nodes.iter().find(|n| n.id == given.node);
         matches!(node.map(|n| &n.kind), Some(Kind::YesNo(asks)) if asks.consents_msisdn)
     };
-    let last = session.answers.iter().filter(asked).next_back();
+    let last = session.answers.iter().rfind(asked);
     last.is_some_and(|given| given.value == crate::domain::completion::Value::Boolean(true))
 }
 
