@@ -8,7 +8,7 @@ use super::{
     effect::{Effect, Fault, TimerKind},
     event::Event,
     graph::{Flow, Form, Node, Target, Words},
-    node::{Kind, Reading},
+    node::{Kind, Reading, SAID_MAX, SKIP},
     session::{Given, Place, Session},
 };
 use crate::{
@@ -27,14 +27,10 @@ use std::borrow::Cow;
 pub const MORE: &str = "98";
 /// The key that goes back: to the page before, else to the answer before.
 pub const BACK: &str = "0";
-/// The same, and the key that leaves an optional question unanswered.
-pub const SKIP: &str = "00";
 /// How many answers in a row may not be understood; the last of them takes the way out.
 pub const TRIES: u8 = 3;
 /// The page of a question before which something was said that leaves no room for it: [`MORE`] leads to its first page.
 pub const PREFACE: u8 = u8::MAX;
-/// How much of what was typed is kept, in characters.
-pub const SAID_MAX: usize = 1_000;
 /// How many answers are taken out of a direct dial; what is behind them is not looked at.
 pub const DIRECT_MAX: usize = 16;
 
