@@ -18,8 +18,10 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How long a server may take until it answers, or until it is gone.
+/// How long a server may take until it answers.
 const WITHIN: Duration = Duration::from_secs(20);
+/// Runs a server until its own input ends, which happens at the latest when this process dies, however it dies.
+const WITH_US: &str = "redis-server \"$@\" & read _; kill -9 $!; wait";
 
 /// What kind of server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl RedisServer {
 
     /// A server of this flavour, ready.
     pub fn with(flavour: Flavour) -> RedisServer {
-        let folder = tempfile::tempdir().expect("a folder for Redis");
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for Redis");
         let server = RedisServer { folder, flavour, port: free_port(), child: Mutex::new(None) };
         server.restart();
         if server.flavour == Flavour::Cluster {
@@ -77,10 +79,10 @@ impl RedisServer {
 
     /// Starts it, again on the same port and folder, and waits until it answers.
     pub fn restart(&self) {
-        let mut server = Command::new("redis-server");
-        server.args(["--bind", "127.0.0.1", "--dir"]).arg(self.folder.path()).args(self.settings());
-        let child =
-            server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("redis-server is installed");
+        let mut server = Command::new("sh");
+        server.args(["-c", WITH_US, "sh", "--bind", "127.0.0.1", "--dir"]).arg(self.folder.path());
+        server.args(self.settings()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = server.spawn().expect("a shell");
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
         self.until(|s| s.cli(&["PING"]).trim() == "PONG");
     }
@@ -88,7 +90,7 @@ impl RedisServer {
     /// SIGKILL, and waits until it is gone.
     pub fn kill(&self) {
         if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = child.kill();
+            drop(child.stdin.take());
             child.wait().expect("the server ends");
         }
     }
