@@ -65,6 +65,8 @@ struct Held {
 
 #[derive(Clone)]
 enum Link {
+    /// The first look for the server is under way: callers wait for it, because a worker that has just begun is not away.
+    Looking,
     Open(Arc<Open>),
     Away(String),
     Stopped,
@@ -124,7 +126,7 @@ impl Holder {
 
     /// Sends a request once.
     pub async fn once(&self, request: &Request, until: Instant) -> Result<Value, StoreError> {
-        let open = self.link()?;
+        let open = self.link(until).await?;
         let answer = timeout_at(until, request.send(&mut open.connection.clone())).await;
         let Ok(answer) = answer else {
             self.0.timed_out(&open);
@@ -154,9 +156,15 @@ impl Holder {
         }
     }
 
-    fn link(&self) -> Result<Arc<Open>, StoreError> {
+    async fn link(&self, until: Instant) -> Result<Arc<Open>, StoreError> {
+        if matches!(*self.0.link.borrow(), Link::Looking) {
+            let mut link = self.0.link.subscribe();
+            let looked = link.wait_for(|link| !matches!(link, Link::Looking));
+            let _ = timeout_at(until, looked).await;
+        }
         match &*self.0.link.borrow() {
             Link::Open(open) => Ok(open.clone()),
+            Link::Looking => Err(StoreError::Away(format!("not yet connected to {}", self.0.target))),
             Link::Away(why) => Err(StoreError::Away(why.clone())),
             Link::Stopped => Err(StoreError::Away("this gateway is stopping".into())),
         }
@@ -165,7 +173,7 @@ impl Holder {
     /// Whether there is a connection before the time is over.
     async fn found_until(&self, until: Instant) -> bool {
         let mut link = self.0.link.subscribe();
-        let found = link.wait_for(|link| !matches!(link, Link::Away(_)));
+        let found = link.wait_for(|link| !matches!(link, Link::Away(_) | Link::Looking));
         match timeout_at(until, found).await {
             Ok(Ok(link)) => matches!(*link, Link::Open(_)),
             _ => false,
@@ -175,7 +183,7 @@ impl Holder {
 
 impl Held {
     fn new(target: Target, claim: Durability) -> Arc<Held> {
-        let (link, _) = watch::channel(Link::Away(format!("not yet connected to {target}")));
+        let (link, _) = watch::channel(Link::Looking);
         Arc::new(Held { target, claim, link, notes: Mutex::default() })
     }
 
@@ -279,6 +287,10 @@ impl Held {
                 *known = why.to_owned();
                 true
             }
+            Link::Looking => {
+                *link = Link::Away(why.to_owned());
+                true
+            }
             _ => false,
         });
     }
@@ -288,7 +300,9 @@ impl Held {
 async fn find(held: Weak<Held>) {
     let mut wait = BACKOFF_FIRST;
     loop {
-        let Some(held) = held.upgrade().filter(|held| matches!(*held.link.borrow(), Link::Away(_))) else {
+        let Some(held) =
+            held.upgrade().filter(|held| matches!(*held.link.borrow(), Link::Away(_) | Link::Looking))
+        else {
             return;
         };
         match held.open().await {
