@@ -135,13 +135,8 @@ impl Route {
             Some(when) => match Condition::compile(Dialect::flows(), &when.value, names) {
                 Ok(condition) => Some(condition),
                 Err(faults) => {
-                    // Inside the quotes, which are one byte wide unless the text is written in another way.
-                    let at = |span: std::ops::Range<usize>| {
-                        let start = (when.span.start + 1 + span.start).min(when.span.end);
-                        start..(when.span.start + 1 + span.end).clamp(start, when.span.end)
-                    };
                     for fault in faults {
-                        findings.error(source, at(fault.span), fault.what, &fault.hint);
+                        findings.error(source, source.inside(when, fault.span), fault.what, &fault.hint);
                     }
                     return None;
                 }

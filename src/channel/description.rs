@@ -10,7 +10,7 @@ use crate::{
     expr::{Expression, Fault, Names, Template},
     findings::{At, Findings, Source, Table},
 };
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 
 /// How long a dialogue stays open when the description does not say.
 const SESSION: Duration = Duration::from_secs(180);
@@ -312,19 +312,10 @@ fn compiled<T>(
         Ok(compiled) => Some(compiled),
         Err(faults) => {
             for Fault { span, what, hint } in faults {
-                table.error(inside(table.source(), text, span), what, &hint);
+                table.error(table.source().inside(text, span), what, &hint);
             }
             None
         }
-    }
-}
-
-/// The bytes of a fault inside a text, in the file. Where the text is written with escapes, the whole text.
-fn inside(source: &Source, text: &At<String>, span: Range<usize>) -> Range<usize> {
-    let written = &source.text[text.span.clone()];
-    match written.find(text.value.as_str()) {
-        Some(at) => text.span.start + at + span.start..text.span.start + at + span.end,
-        None => text.span.clone(),
     }
 }
 

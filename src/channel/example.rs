@@ -5,7 +5,7 @@ use super::{Callback, CallbackKind, Refusal, TurnOutcome, description::Descripti
 use crate::{
     domain::{
         lang::Lang,
-        message::{Reply, UssdEvent, UssdInput, UssdStep},
+        message::{Reply, UssdInput, UssdStep},
         time::Timestamp,
     },
     findings::{At, Table},
@@ -209,16 +209,10 @@ impl Shown {
 
 /// What was understood, as examples write it. Examples hold no citizen's number but made-up ones.
 fn fields(step: &UssdStep) -> Vec<(&'static str, String)> {
-    let event = match step.event {
-        UssdEvent::Start => "start",
-        UssdEvent::Continue => "continue",
-        UssdEvent::End => "end",
-        UssdEvent::Timeout => "timeout",
-    };
     let mut fields = vec![
         ("kind", "ussd".to_owned()),
         ("from", step.from.reveal().to_owned()),
-        ("event", event.to_owned()),
+        ("event", step.event.name().to_owned()),
         ("code", step.code.clone()),
     ];
     match &step.input {

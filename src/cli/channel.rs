@@ -4,7 +4,7 @@ use crate::{
     channel::{CallbackKind, TurnOutcome, request},
     domain::{
         lang::Lang,
-        message::{Inbound, Reply, UssdEvent, UssdInput, UssdStep},
+        message::{Inbound, Reply, UssdInput, UssdStep},
         time::{Clock, Timestamp},
     },
 };
@@ -112,9 +112,7 @@ impl Decode {
 
 /// No turn runs here, so a step's screen is a dot: what stands around it is the vendor's.
 fn outcome(inbound: &[Inbound]) -> TurnOutcome {
-    let waits = inbound
-        .iter()
-        .any(|Inbound::Ussd(step)| matches!(step.event, UssdEvent::Start | UssdEvent::Continue));
+    let waits = inbound.iter().any(|Inbound::Ussd(step)| step.event.waits());
     match waits {
         true => TurnOutcome::Screen(Reply { text: "…".into(), end: false, language: Lang::EN }),
         false => TurnOutcome::Taken,
@@ -124,18 +122,12 @@ fn outcome(inbound: &[Inbound]) -> TurnOutcome {
 fn understood(inbound: &Inbound) -> Value {
     let Inbound::Ussd(step) = inbound;
     let UssdStep { from, session, event, input, code, step, language, context: _, at } = step;
-    let event = match event {
-        UssdEvent::Start => "start",
-        UssdEvent::Continue => "continue",
-        UssdEvent::End => "end",
-        UssdEvent::Timeout => "timeout",
-    };
     let (name, input) = match input {
         UssdInput::Last(text) => ("input", text),
         UssdInput::History(all) => ("history", all),
     };
     let mut said = json!({
-        "kind": "ussd", "from": from.to_string(), "session": session, "event": event, "code": code, "at": at.to_string(),
+        "kind": "ussd", "from": from.to_string(), "session": session, "event": event.name(), "code": code, "at": at.to_string(),
     });
     said[name] = input.as_str().into();
     if let Some(step) = step {

@@ -82,6 +82,23 @@ pub enum UssdEvent {
     Timeout,
 }
 
+impl UssdEvent {
+    /// The word in examples and in what `channel decode` prints.
+    pub fn name(self) -> &'static str {
+        match self {
+            UssdEvent::Start => "start",
+            UssdEvent::Continue => "continue",
+            UssdEvent::End => "end",
+            UssdEvent::Timeout => "timeout",
+        }
+    }
+
+    /// Whether somebody waits for a screen.
+    pub fn waits(self) -> bool {
+        matches!(self, UssdEvent::Start | UssdEvent::Continue)
+    }
+}
+
 /// One step of a USSD dialogue, decoded and authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UssdStep {

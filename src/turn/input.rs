@@ -29,11 +29,6 @@ pub enum Typed {
     OldRepeat,
 }
 
-/// Whether somebody waits for a screen.
-pub fn is_open(step: &UssdStep) -> bool {
-    matches!(step.event, UssdEvent::Start | UssdEvent::Continue)
-}
-
 /// Without a vendor session id a start always begins the dialogue anew: the last one had the same name.
 pub fn begins_anew(step: &UssdStep) -> bool {
     step.session.is_none() && step.event == UssdEvent::Start

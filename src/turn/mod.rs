@@ -123,7 +123,7 @@ impl Turns {
         step: &UssdStep,
         random: [u8; 16],
     ) -> Result<UssdTurn, TurnError> {
-        if !input::is_open(step) {
+        if !step.event.waits() {
             return Ok(UssdTurn::Closed);
         }
         let citizen = self.keys.citizen(&step.from);

@@ -7,7 +7,7 @@ use super::{Hall, Side, guard, problem::refused};
 use crate::{
     channel::{Answer, Callback, CallbackKind, Channel, Refusal, TurnOutcome},
     domain::{
-        message::{Bearer, ChannelFacts, Inbound, UssdEvent, UssdStep},
+        message::{Bearer, ChannelFacts, Inbound, UssdStep},
         metric,
     },
     turn::{Outcome, TurnError, Turns, UssdTurn},
@@ -218,7 +218,7 @@ async fn ussd(hall: &Hall, door: &Door, step: UssdStep, started: Instant) -> Tur
         return closing();
     };
     let (turns, facts, meter) = (hall.turns.clone(), door.facts.clone(), meter.clone());
-    let waits = matches!(step.event, UssdEvent::Start | UssdEvent::Continue);
+    let waits = step.event.waits();
     let task = actix_web::rt::spawn(async move {
         let turned = run(&turns, &facts, &step, &meter).await;
         meter.seconds.record(started.elapsed().as_secs_f64());
