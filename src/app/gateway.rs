@@ -281,11 +281,11 @@ fn start_doors(shared: &Arc<Shared>, readiness: &Arc<Readiness>) -> Result<Start
     let config = &shared.installation.config;
     let beside = config.admin.listen.is_none();
     let side = if beside { Side::Both } else { Side::Telcos };
-    let (address, server) = start_server(shared, readiness, config.server.listen, side)?;
+    let (address, server) = start_server(shared, readiness, config.server.listen.value, side)?;
     let mut servers = vec![server];
     let mut operators = None;
-    if let Some(listen) = config.admin.listen {
-        let (address, server) = start_server(shared, readiness, listen, Side::Operators)?;
+    if let Some(listen) = &config.admin.listen {
+        let (address, server) = start_server(shared, readiness, listen.value, Side::Operators)?;
         servers.push(server);
         operators = Some(address);
     }

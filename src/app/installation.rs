@@ -1,14 +1,14 @@
 //! Everything a person wrote, read and checked as a whole: configuration, flows, vendor descriptions. `serve` and `check`
 //! read the same, so a fault stops `serve` with the very message that `check` gives.
 
-use super::secrets;
+use super::{fits, secrets};
 use crate::{
     channel::{self, Tools},
     config::{self, Config, DEFAULT_FLOWS},
     domain::id::DepartmentId,
     expr::{Names, Type},
     findings::{Finding, Findings, Source},
-    flow::{check, graph::Flow, texts},
+    flow::{bundled, check, graph::Flow, texts},
     route::Routes,
     turn::Shelf,
     web::{Door, Doors},
@@ -18,10 +18,6 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 /// The configuration file that is read when none is named, if it is there.
 const DEFAULT_FILE: &str = "config.toml";
-/// The flows that are compiled in.
-const BUNDLED: [(&str, &str); 1] = [("hospital-visit.toml", include_str!("../../flows/hospital-visit.toml"))];
-/// The engine's own texts, compiled in.
-const BUNDLED_TEXTS: &str = include_str!("../../flows/texts.toml");
 /// The file of the engine's texts in a folder of flows.
 const TEXTS_FILE: &str = "texts.toml";
 
@@ -67,6 +63,7 @@ fn read_all(file: Option<&Path>, findings: &Findings) -> Option<Installation> {
     let config = config?;
     let departments: Vec<DepartmentId> = config.departments.iter().map(|d| d.id.clone()).collect();
     let routes = Routes::compile(&config.routes, &departments, &route_names(&flows), findings);
+    fits::check(&config, findings);
     let doors = doors(&config, findings);
     let token = token(&config, findings);
     let shelf = Arc::new(Shelf::new(flows, texts?));
@@ -113,10 +110,8 @@ fn doors(config: &Config, findings: &Findings) -> Option<Doors> {
 
 /// The flows of a folder and the engine's texts; the bundled ones where the default folder does not exist.
 fn flow_sources(dir: &Path, findings: &Findings) -> Option<(Vec<Source>, Source)> {
-    let bundled_texts = || Source::new("flows/texts.toml (bundled)", BUNDLED_TEXTS);
     if dir == Path::new(DEFAULT_FLOWS) && !dir.exists() {
-        let named = |(name, text): &(&str, &str)| Source::new(&format!("flows/{name} (bundled)"), text);
-        return Some((BUNDLED.iter().map(named).collect(), bundled_texts()));
+        return Some((bundled::flows(), bundled::texts()));
     }
     let listed = std::fs::read_dir(dir).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
     let entries = match listed {
@@ -132,7 +127,7 @@ fn flow_sources(dir: &Path, findings: &Findings) -> Option<(Vec<Source>, Source)
     let (texts, flows): (Vec<_>, Vec<_>) = paths.iter().partition(|path| path.ends_with(TEXTS_FILE));
     let texts = match texts.first() {
         Some(path) => read_source(path, findings)?,
-        None => bundled_texts(),
+        None => bundled::texts(),
     };
     Some((flows.into_iter().filter_map(|path| read_source(path, findings)).collect(), texts))
 }

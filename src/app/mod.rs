@@ -1,5 +1,6 @@
 //! The roof: assembly, the one place where concrete types meet. Nothing lives here but putting together.
 
+mod fits;
 mod gateway;
 mod installation;
 mod key_file;

@@ -17,7 +17,7 @@ pub enum Stores {
     /// Shared: it has threads of its own.
     Embedded(Arc<Embedded>),
     /// One connection each: a connection that threads share costs a quarter to a half more CPU.
-    Redis(Target, Durability, Clock),
+    Redis(Box<Target>, Durability, Clock),
 }
 
 impl Stores {

@@ -90,15 +90,16 @@ struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
     fn parse(raw: &[u8], charset: &'static Encoding) -> Pairs {
-        let text = |part: &[u8]| {
+        let bytes = |part: &[u8]| -> Vec<u8> {
             let spaced: Vec<u8> = part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-            let bytes: Vec<u8> = percent_decode(&spaced).collect();
-            charset.decode_without_bom_handling(&bytes).0.into_owned()
+            percent_decode(&spaced).collect()
         };
         let pair = |pair: &[u8]| {
             let at = pair.iter().position(|b| *b == b'=');
             let (name, value) = at.map_or((pair, &b""[..]), |at| (&pair[..at], &pair[at + 1..]));
-            (text(name), text(value))
+            // Names are ASCII whatever charset the values are in.
+            let name = String::from_utf8_lossy(&bytes(name)).into_owned();
+            (name, charset.decode_without_bom_handling(&bytes(value)).0.into_owned())
         };
         Pairs(raw.split(|b| *b == b'&').filter(|p| !p.is_empty()).take(PAIRS_MAX).map(pair).collect())
     }

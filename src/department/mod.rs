@@ -6,7 +6,7 @@ pub mod envelope;
 
 use crate::{
     domain::{delivery::RetrySchedule, id::DepartmentId, time::parse_duration},
-    findings::Table,
+    findings::{At, Source, Table},
 };
 use std::path::PathBuf;
 
@@ -19,6 +19,10 @@ const LATER: [&str; 5] = ["webhook", "open311", "digit", "request-tracker", "gen
 /// A `[[department]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// The file it stands in.
+    pub source: Source,
+    /// Where it stands.
+    pub place: At<()>,
     /// Its id.
     pub id: DepartmentId,
     /// Where its completions go.
@@ -64,6 +68,7 @@ impl Settings {
         let default = DEFAULT_RETRY.iter().filter_map(|wait| parse_duration(wait)).collect();
         let retry = table.durations("retry").map_or(default, |list| list.value);
         table.finish();
-        Some(Settings { id: id?, kind: kind?, retry: RetrySchedule(retry) })
+        let (source, place) = (table.source().clone(), At { value: (), span: table.span() });
+        Some(Settings { source, place, id: id?, kind: kind?, retry: RetrySchedule(retry) })
     }
 }

@@ -41,6 +41,16 @@ impl Flow {
         self.nodes.iter().filter_map(|node| Some((node.id.as_str(), node.kind.answer()?)))
     }
 
+    /// What an invitation brought, each declared value cut to its `max`; what is not declared is kept as it is.
+    pub fn cut(&self, context: &[(String, String)]) -> Vec<(String, String)> {
+        let cut = |(name, value): &(String, String)| {
+            let max =
+                self.context.iter().find(|field| field.name == *name).map_or(usize::MAX, |field| field.max);
+            (name.clone(), value.chars().take(max).collect())
+        };
+        context.iter().map(cut).collect()
+    }
+
     /// What a text says for a name of the context that was not brought.
     pub fn without(&self, name: &str, language: Lang) -> Option<&str> {
         let field = self.context.iter().find(|field| field.name == name)?;

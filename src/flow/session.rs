@@ -46,7 +46,7 @@ pub enum Place {
     At {
         /// The node's id.
         node: String,
-        /// Which page of it is on the screen, from 0.
+        /// Which page of it is on the screen, from 0; 255 (`step::PREFACE`): what was said before it.
         page: u8,
         /// How many answers to it in a row were not understood.
         tries: u8,

@@ -7,8 +7,8 @@
 use super::{
     effect::{Effect, Fault, TimerKind},
     event::Event,
-    graph::{Flow, Form, Node, Target, Text, Words},
-    node::{Kind, Reading},
+    graph::{Flow, Form, Node, Target, Words},
+    node::{Kind, Reading, SAID_MAX, SKIP},
     session::{Given, Place, Session},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         time::Timestamp,
     },
     expr::Scope,
-    text::{heard::Heard, page},
+    text::{gsm::fits, heard::Heard, page},
 };
 use std::borrow::Cow;
 
@@ -27,12 +27,10 @@ use std::borrow::Cow;
 pub const MORE: &str = "98";
 /// The key that goes back: to the page before, else to the answer before.
 pub const BACK: &str = "0";
-/// The same, and the key that leaves an optional question unanswered.
-pub const SKIP: &str = "00";
 /// How many answers in a row may not be understood; the last of them takes the way out.
 pub const TRIES: u8 = 3;
-/// How much of what was typed is kept, in characters.
-pub const SAID_MAX: usize = 1_000;
+/// The page of a question before which something was said that leaves no room for it: [`MORE`] leads to its first page.
+pub const PREFACE: u8 = u8::MAX;
 /// How many answers are taken out of a direct dial; what is behind them is not looked at.
 pub const DIRECT_MAX: usize = 16;
 
@@ -79,7 +77,7 @@ pub fn consents_msisdn(flow: &Flow, session: &Session) -> bool {
         let node = flow.nodes.iter().find(|n| n.id == given.node);
         matches!(node.map(|n| &n.kind), Some(Kind::YesNo(asks)) if asks.consents_msisdn)
     };
-    let last = session.answers.iter().filter(asked).next_back();
+    let last = session.answers.iter().rfind(asked);
     last.is_some_and(|given| given.value == crate::domain::completion::Value::Boolean(true))
 }
 
@@ -99,7 +97,7 @@ struct Walk<'a> {
     session: Session,
     now: Timestamp,
     screen: Screen,
-    /// What `say` nodes and hints want said before the next question.
+    /// What `say` nodes want said before the next question.
     said: String,
     effects: Vec<Effect>,
 }
@@ -117,7 +115,6 @@ impl<'a> Walk<'a> {
             }
             // Only the last screen goes out.
             self.effects.retain(|effect| !matches!(effect, Effect::Show { .. }));
-            self.said.clear();
             self.answer(answer);
         }
     }
@@ -150,7 +147,10 @@ impl<'a> Walk<'a> {
         match (heard.as_str(), reading) {
             (BACK, _) => self.back(node, page),
             (SKIP, reading) if !matches!(reading, Reading::Skipped) => self.back(node, page),
-            (MORE, _) if usize::from(page) + 1 < self.pages(node).len() => self.show(node, page + 1, tries),
+            (MORE, _) if page == PREFACE => self.show(node, 0, tries),
+            (MORE, _) if usize::from(page) + 1 < self.pages(node, tries).len() => {
+                self.show(node, page + 1, tries)
+            }
             (_, Reading::Understood(value, goto)) => {
                 let said = typed.chars().take(node.kind.kept().min(SAID_MAX)).collect();
                 let given = Given { node: node.id.clone(), value, said, at: self.now };
@@ -165,16 +165,13 @@ impl<'a> Walk<'a> {
                 self.go(target);
             }
             (_, Reading::Not) if tries + 1 >= TRIES => self.go(node.otherwise),
-            (_, Reading::Not) => {
-                self.hint(node);
-                self.show(node, 0, tries + 1);
-            }
+            (_, Reading::Not) => self.show(node, 0, tries + 1),
         }
     }
 
     /// To the page before; on the first page to the last answer, which is taken back; at the first question nowhere.
     fn back(&mut self, node: &'a Node, page: u8) {
-        if page > 0 {
+        if page > 0 && page != PREFACE {
             return self.show(node, page - 1, self.tries());
         }
         while let Some(last) = self.session.answers.pop() {
@@ -214,7 +211,7 @@ impl<'a> Walk<'a> {
             let Some(node) = node else { return self.complete() };
             if !matches!(node.kind, Kind::Say(_)) {
                 self.effects.push(Effect::Asked);
-                return self.show(node, 0, 0);
+                return self.ask(node);
             }
             let text = self.text(node, &node.words);
             self.say(&text);
@@ -257,51 +254,87 @@ impl<'a> Walk<'a> {
         self.effects.push(Effect::Show { text, end: true });
     }
 
-    /// Puts a question on the screen; the session stands there now.
+    /// Puts a new question, behind what is to be said before it. Where both leave no room for one another the question
+    /// has its own pages, which the citizen turns to.
+    fn ask(&mut self, node: &'a Node) {
+        if self.said.is_empty() {
+            return self.show(node, 0, 0);
+        }
+        let said = std::mem::take(&mut self.said);
+        let pages = self.pages(node, 0);
+        let together = format!("{said}\n{}", pages[0]);
+        if pages.len() == 1 && fits(&together, self.screen) {
+            return self.stand(node, 0, 0, together);
+        }
+        let more = format!("{MORE} {}", self.word(&self.flow.texts.more));
+        let preface = page::pages(&said, self.screen, |_, _| more.clone()).swap_remove(0);
+        self.stand(node, PREFACE, 0, preface);
+    }
+
+    /// Puts a page of a question on the screen.
     fn show(&mut self, node: &'a Node, page: u8, tries: u8) {
-        let mut pages = self.pages(node);
+        let mut pages = self.pages(node, tries);
         let page = page.min(u8::try_from(pages.len() - 1).unwrap_or(u8::MAX));
         let text = pages.swap_remove(usize::from(page));
+        self.stand(node, page, tries, text);
+    }
+
+    /// The session stands there now, and this is on the screen.
+    fn stand(&mut self, node: &'a Node, page: u8, tries: u8, text: String) {
         match &mut self.session.place {
             // The usual case keeps the name's allocation.
             Place::At { node: at, page: on, tries: tried } if *at == node.id => (*on, *tried) = (page, tries),
             place => *place = Place::At { node: node.id.clone(), page, tries },
         }
-        self.said.clear();
         self.effects.push(Effect::Show { text, end: false });
     }
 
-    /// A question's pages: what was to be said before, the text, the options, the keys that go elsewhere.
-    fn pages(&mut self, node: &'a Node) -> Vec<String> {
-        let mut body = self.said.clone();
+    /// A question's pages: the text, the options, the keys that go elsewhere; after an answer that was not understood the
+    /// hint before it. Where the hint leaves no room, lines of the text give way before the options do.
+    fn pages(&mut self, node: &'a Node, tries: u8) -> Vec<String> {
         let text = self.text(node, &node.words);
-        line(&mut body, &text);
-        let (language, form) = (self.session.language, form(self.screen));
+        let plain = self.paged(node, "", &text);
+        let hints = &self.flow.texts.hints;
+        let Some((_, hint)) = hints.iter().find(|(kind, _)| tries > 0 && *kind == node.kind.name()) else {
+            return plain;
+        };
+        let hint = self.engine(hint);
+        let mut rest: &str = &text;
+        loop {
+            let hinted = self.paged(node, &hint, rest);
+            if hinted.len() <= plain.len() {
+                return hinted;
+            }
+            match rest.split_once('\n') {
+                Some((_, after)) => rest = after,
+                None if rest.is_empty() => return self.paged(node, &hint, &text),
+                None => rest = "",
+            }
+        }
+    }
+
+    fn paged(&self, node: &'a Node, hint: &str, text: &str) -> Vec<String> {
+        let mut body = String::with_capacity(hint.len() + text.len() + 64);
+        [hint, text].into_iter().filter(|part| !part.is_empty()).for_each(|part| line(&mut body, part));
         node.kind.options(&self.flow.texts, &mut |key, words| {
             line(&mut body, key);
             body.push(' ');
-            body.push_str(literal(words.pick(language, form)));
+            body.push_str(self.word(words));
         });
-        let texts = &self.flow.texts;
-        let (more, back) =
-            (literal(texts.more.pick(language, form)), literal(texts.back.pick(language, form)));
-        let can_go_back = !self.session.answers.is_empty();
-        let with_back = format!("{body}\n{BACK} {back}");
-        if can_go_back && crate::text::gsm::fits(&with_back, self.screen) {
-            return vec![with_back];
+        if !self.session.answers.is_empty() {
+            let with_back = format!("{body}\n{BACK} {}", self.word(&self.flow.texts.back));
+            if fits(&with_back, self.screen) {
+                return vec![with_back];
+            }
         }
+        let more = self.word(&self.flow.texts.more);
         page::pages(&body, self.screen, |_, last| if last { String::new() } else { format!("{MORE} {more}") })
     }
 
-    /// "That was not understood", before the question is put again; left out where it would push the question apart.
-    fn hint(&mut self, node: &'a Node) {
-        let hints = &self.flow.texts.hints;
-        let Some((_, words)) = hints.iter().find(|(kind, _)| *kind == node.kind.name()) else { return };
-        let before = self.pages(node).len();
-        self.said = self.engine(words).into_owned();
-        if self.pages(node).len() > before {
-            self.said.clear();
-        }
+    /// A word beside a key, or an option.
+    fn word(&self, words: &'a Words) -> &'a str {
+        let text = words.pick(self.session.language, form(self.screen));
+        text.template.literal().unwrap_or(&text.fallback)
     }
 
     fn say(&mut self, text: &str) {
@@ -356,10 +389,6 @@ impl<'a> Walk<'a> {
             reference: &reference,
         })
     }
-}
-
-fn literal(text: &Text) -> &str {
-    text.template.literal().unwrap_or(&text.fallback)
 }
 
 fn line(text: &mut String, more: &str) {

@@ -19,7 +19,7 @@ pub enum StoreUrl {
     /// The embedded store in this file.
     Sqlite(PathBuf),
     /// A Redis.
-    Redis(Target),
+    Redis(Box<Target>),
 }
 
 impl fmt::Display for StoreUrl {
@@ -59,7 +59,7 @@ fn url(table: &Table<'_>, key: &str) -> Option<StoreUrl> {
         return Some(StoreUrl::Sqlite(path.into()));
     }
     match Target::parse(&text.value) {
-        Ok(target) => Some(StoreUrl::Redis(target)),
+        Ok(target) => Some(StoreUrl::Redis(Box::new(target))),
         Err(why) => {
             // The text may hold a password, so it is not repeated.
             table.error(text.span, why.to_string(), "sqlite:PATH, redis://HOST:PORT or rediss://HOST:PORT");

@@ -6,7 +6,7 @@ use crate::domain::message::Screen;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The most pages a text is cut into; what is behind them is not shown.
-pub const PAGES_MAX: usize = 20;
+pub const PAGES_MAX: usize = 60;
 
 /// The pages of `body`. `foot(first, last)` is what stands under a page, without the line end that divides them; it may be
 /// empty. A foot that leaves no room for a single character of the body is left out.

@@ -289,7 +289,7 @@ impl Turns {
             expires: now.plus(flow.expires),
             place: Place::Fresh,
             answers: Vec::new(),
-            context: turn.step.context.clone(),
+            context: flow.cut(&turn.step.context),
         }
     }
 

@@ -103,7 +103,7 @@ pub async fn callback(
         return refused(StatusCode::NOT_FOUND, "there is no such channel", "channel");
     };
     if door.operators
-        && let Err(refusal) = guard::admit(&request, hall.token.as_ref())
+        && let Some(refusal) = guard::refusal(&request, hall.token.as_ref())
     {
         return refusal;
     }

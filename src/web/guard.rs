@@ -5,12 +5,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-/// Lets an operator in, or says how to ask.
-pub fn admit(request: &HttpRequest, token: Option<&SecretString>) -> Result<(), HttpResponse> {
-    let Some(token) = token else { return Ok(()) };
+/// `None` lets an operator in; else how to ask.
+pub fn refusal(request: &HttpRequest, token: Option<&SecretString>) -> Option<HttpResponse> {
+    let token = token?;
     let sent = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or("");
     match presented(sent) {
-        Some(given) if bool::from(given.as_bytes().ct_eq(token.expose_secret().as_bytes())) => Ok(()),
+        Some(given) if bool::from(given.as_bytes().ct_eq(token.expose_secret().as_bytes())) => None,
         _ => {
             let mut refusal = super::problem::refused(
                 StatusCode::UNAUTHORIZED,
@@ -19,7 +19,7 @@ pub fn admit(request: &HttpRequest, token: Option<&SecretString>) -> Result<(), 
             );
             let ask = header::HeaderValue::from_static("Basic realm=\"matamat\", charset=\"UTF-8\"");
             refusal.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
-            Err(refusal)
+            Some(refusal)
         }
     }
 }

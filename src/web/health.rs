@@ -43,7 +43,7 @@ pub async fn ready(hall: Data<Hall>) -> HttpResponse {
 /// `/metrics`, in Prometheus' text format. The queues' numbers are the store's, so every gateway shows the same:
 /// dashboards take the maximum, not the sum.
 pub async fn metrics(request: HttpRequest, hall: Data<Hall>) -> HttpResponse {
-    if let Err(refusal) = guard::admit(&request, hall.token.as_ref()) {
+    if let Some(refusal) = guard::refusal(&request, hall.token.as_ref()) {
         return refusal;
     }
     let queues = &hall.readiness.queues;
@@ -81,7 +81,7 @@ fn tell(queue: &str, tally: &Tally, overdue_s: f64) {
 
 /// `/phone`: the simulator's phone.
 pub async fn phone(request: HttpRequest, hall: Data<Hall>) -> HttpResponse {
-    if let Err(refusal) = guard::admit(&request, hall.token.as_ref()) {
+    if let Some(refusal) = guard::refusal(&request, hall.token.as_ref()) {
         return refusal;
     }
     match &hall.phone {

@@ -9,8 +9,10 @@ use std::net::SocketAddr;
 /// `[server]`.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The file that says where.
+    pub source: Source,
     /// Where telcos come in.
-    pub listen: SocketAddr,
+    pub listen: At<SocketAddr>,
     /// What telcos are told to call: scheme, host, perhaps a path; without a slash at the end.
     pub public_url: String,
 }
@@ -21,7 +23,7 @@ pub struct AdminSettings {
     /// The file that says it.
     pub source: Source,
     /// A listener of the operators' own; beside the telcos' when absent.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<At<SocketAddr>>,
     /// Where the operators' token comes from.
     pub token: Option<At<SecretSource>>,
 }
@@ -32,7 +34,8 @@ impl AdminSettings {
         let nowhere = Source::new("config.toml", "");
         let mut settings = AdminSettings { source: nowhere, listen: None, token: None };
         if let Some(table) = layers.nearest("listen") {
-            settings.listen = Some(address(table, "listen")?.value);
+            settings.source = table.source().clone();
+            settings.listen = Some(address(table, "listen")?);
         }
         if let Some(table) = layers.nearest("token") {
             settings.source = table.source().clone();
@@ -46,6 +49,7 @@ impl AdminSettings {
 impl Settings {
     /// Reads `[server]`.
     pub fn read(layers: &Layers<'_>) -> Option<Settings> {
+        let source = layers.nearest("listen").map(|table| table.source().clone());
         let listen = layers.read("listen", address);
         let public_url = layers.read("public_url", |table, key| {
             let url = table.text(key)?;
@@ -57,7 +61,7 @@ impl Settings {
             }
             Some(url.value.trim_end_matches('/').to_owned())
         });
-        Some(Settings { listen: listen?.value, public_url: public_url? })
+        Some(Settings { source: source?, listen: listen?, public_url: public_url? })
     }
 }
 

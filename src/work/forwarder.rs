@@ -41,7 +41,7 @@ struct Owed {
 impl Forwarder {
     /// A forwarder for this department.
     pub fn new(settings: &Settings, keys: Arc<Keys>) -> Forwarder {
-        let Settings { id, kind: Kind::File(path), retry } = settings;
+        let Settings { source: _, place: _, id, kind: Kind::File(path), retry } = settings;
         Forwarder { department: id.clone(), retry: retry.clone(), file: LineFile::new(path), keys }
     }
 

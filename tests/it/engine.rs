@@ -227,26 +227,46 @@ proptest! {
         }
     }
 
-    /// Every page of a question can be reached with the key that it names, and every option is on one of them.
+    /// Every page of a question can be reached with the key that it names, and all of it is on one of them: after an
+    /// answer, behind something that was said before it, and with a hint.
     #[test]
-    fn every_option_can_be_seen(screen in screens()) {
-        let flow = &FLOWS[1];
-        let dialled = Event::Dialled { typed: "5".into(), screen: Screen { latin: false, ..screen } };
-        let mut last = step(flow, fresh(flow, 0), dialled, START);
-        let mut seen = String::new();
-        for _ in 0..30 {
-            let text = shown(&last)[0].0.to_owned();
-            seen.push_str(&text);
-            seen.push('\n');
-            if !text.contains("98 More") { break; }
-            let more = Event::Answered { text: "98".into(), screen: Screen { latin: false, ..screen } };
-            last = step(flow, last.session, more, START);
-        }
-        let flat = |text: &str| text.replace("98 More", "").split_whitespace().collect::<String>();
-        for option in ["1 Behaviour of the staff at the desk", "2 Money was asked for something free", "3 It took far too long"] {
-            prop_assert!(flat(&seen).contains(&flat(option)), "{} is not in {}", option, seen);
+    fn all_of_a_question_can_be_read(screen in screens(), hinted in any::<bool>()) {
+        // What is said before a question has one page at most.
+        let screen = Screen { latin: false, septets: screen.septets.max(40), ..screen };
+        let options = ["1 Behaviour of the staff at the desk", "2 Money was asked for something free", "3 It took far too long"];
+        let first = ["About the office.", "How were you treated? 1 very badly, 10 very well"];
+        for (typed, expected) in [("5", &options[..]), ("", &first[..])] {
+            let dialled = Event::Dialled { typed: typed.into(), screen };
+            let mut last = step(&FLOWS[1], fresh(&FLOWS[1], 0), dialled, START);
+            let mut seen = read(&mut last, screen);
+            if hinted && typed == "5" {
+                last = step(&FLOWS[1], last.session, Event::Answered { text: "none".into(), screen }, START);
+                seen = read(&mut last, screen);
+            }
+            for part in expected {
+                prop_assert!(flat(&seen).contains(&flat(part)), "{} is not in {}", part, seen);
+            }
         }
     }
+}
+
+/// Turns the pages to the last one, as a citizen would, and gives all that was on them.
+fn read(last: &mut Step, screen: Screen) -> String {
+    let mut seen = String::new();
+    for _ in 0..70 {
+        let text = shown(last)[0].0.to_owned();
+        seen.push_str(&text);
+        seen.push('\n');
+        if !text.contains("98 More") {
+            break;
+        }
+        *last = step(&FLOWS[1], last.session.clone(), Event::Answered { text: "98".into(), screen }, START);
+    }
+    seen
+}
+
+fn flat(text: &str) -> String {
+    text.replace("98 More", "").split_whitespace().collect()
 }
 
 #[test]

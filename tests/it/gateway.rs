@@ -123,7 +123,8 @@ fn bad_input_gets_a_problem_document_and_a_counter() {
     let good = "sessionId=s&phoneNumber=%2B919437000001&serviceCode=*4545*1%23&text=";
     let large = format!("{good}{}", "1".repeat(70_000));
     let form = "application/x-www-form-urlencoded";
-    let table: [(&str, &str, &str, &[u8], u16, &str); 14] = [
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a [u8], u16, &'a str);
+    let table: [Row<'_>; 14] = [
         ("POST", "/in/nowhere/ussd", form, good.as_bytes(), 404, "channel"),
         ("POST", "/in/at-en/telepathy", form, good.as_bytes(), 404, "door"),
         ("POST", "/in/at-en/mo", form, good.as_bytes(), 404, "door"),

@@ -2,7 +2,10 @@
 
 mod broken_flows;
 mod browser;
+mod channels;
+mod commands;
 mod crash;
+mod deadline;
 mod engine;
 mod gateway;
 mod house;

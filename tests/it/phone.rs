@@ -1,8 +1,11 @@
 //! The phone page in a real browser: dialled and answered by keyboard, on a small screen and a large one, light and dark.
 //!
-//! Most of it runs against a pretend gateway, which can fail on purpose.
+//! The first test runs the built binary; the others a pretend gateway, which can fail on purpose.
 
-use crate::browser::{Browser, Device, LAPTOP, PHONE};
+use crate::{
+    browser::{Browser, Device, LAPTOP, PHONE},
+    running::{Home, until},
+};
 use actix_web::{App, HttpResponse, HttpServer, body::BodyStream, dev::ServerHandle, web};
 use matamat::{
     domain::{id::ChannelId, lang::Lang},
@@ -162,6 +165,47 @@ const FOCUS: &str = "document.activeElement.id";
 const SCREEN: &str = "document.getElementById('screen').textContent";
 const STATUS: &str = "document.getElementById('status').textContent";
 const VIEW: &str = "document.body.dataset.view";
+
+/// The most screens that the bundled flow may show before it ends.
+const MAX_SCREENS: usize = 8;
+
+#[actix_web::test]
+async fn a_dial_in_odia_ends_as_a_line_in_a_file() {
+    let home = Home::new(
+        "",
+        "[[route]]\nto = 'ledger'\n[[department]]\nid = 'ledger'\nkind = 'file'\npath = 'data/responses.ndjson'\n",
+    );
+    let gateway = home.start();
+    let browser = Browser::start(PHONE).await;
+    browser.open(&format!("http://{}/phone", gateway.address)).await;
+    browser.ask("document.querySelector('[value=or]').click()").await;
+    browser.ask("document.getElementById('code').value = '*4545*1#'").await;
+    dial(&browser).await;
+    for step in 1..=MAX_SCREENS {
+        assert_eq!(browser.text("document.getElementById('screen').lang").await, "or");
+        let screen = browser.text(SCREEN).await;
+        assert!(screen.chars().any(|c| ('\u{b00}'..='\u{b7f}').contains(&c)), "Odia letters in {screen:?}");
+        browser.picture(&format!("gateway-{step}")).await;
+        if browser.text(VIEW).await != "open" {
+            break;
+        }
+        assert_eq!(browser.text(FOCUS).await, "answer");
+        browser.enter("1").await;
+        settled(&browser).await;
+    }
+    assert_eq!(browser.text(VIEW).await, "over", "{}", browser.text(SCREEN).await);
+    assert_eq!(browser.text(FOCUS).await, "go");
+    let screen = browser.text(SCREEN).await;
+    let reference =
+        screen.split_whitespace().find(|w| w.len() == 11 && w.split('-').all(|part| part.len() == 3));
+    assert!(reference.is_some(), "a reference number in {screen:?}");
+    let lines = until("the line", || Some(home.responses()).filter(|lines| !lines.is_empty()));
+    let data = &lines[0]["data"];
+    assert_eq!((&data["status"], &data["language"]), (&"complete".into(), &"or".into()));
+    assert_eq!((&data["channel"], &data["bearer"]), (&"phone".into(), &"ussd".into()));
+    assert_eq!(data["answers"][0]["value"], 1);
+    assert_eq!(lines.len(), 1);
+}
 
 #[actix_web::test]
 async fn a_citizen_dials_and_answers_by_keyboard() {

@@ -168,12 +168,6 @@ impl Gateway {
         }
     }
 
-    /// Everything it logged so far.
-    pub fn log(&self) -> String {
-        self.seen.borrow_mut().extend(self.lines.try_iter());
-        self.seen.borrow().join("\n")
-    }
-
     /// GET.
     pub fn get(&self, path: &str) -> Reply {
         http(self.address, "GET", path, &[], b"").expect("an answer")
@@ -228,13 +222,6 @@ impl Gateway {
         let status = self.child.wait().expect("it was ours");
         let log = self.seen.borrow().join("\n");
         (status.signal(), status.code(), log)
-    }
-
-    /// SIGKILL, as a power cut would end it.
-    pub fn kill(mut self) {
-        self.child.kill().expect("it was running");
-        let (signal, ..) = self.ended();
-        assert_eq!(signal, Some(libc::SIGKILL));
     }
 
     /// SIGTERM, and its whole log once it ended well.

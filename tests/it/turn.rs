@@ -13,7 +13,7 @@ use matamat::{
     findings::{Findings, Source},
     flow::{self, check},
     route::Routes,
-    store::{Claim, Load, Queue, Store, due::Due, embedded::Embedded, record::OwedCompletion},
+    store::{Claim, Load, Queue, due::Due, embedded::Embedded, record::OwedCompletion},
     turn::{Shelf, TimerTurn, Turns, UNROUTED, UssdTurn},
 };
 use std::{sync::Arc, time::Duration};

@@ -13,6 +13,11 @@ use crate::{
     text::heard::Heard,
 };
 
+/// Goes back like `0`, and leaves an optional question unanswered.
+pub const SKIP: &str = "00";
+/// How much of what was typed is kept, in characters.
+pub const SAID_MAX: usize = 1_000;
+
 /// What a node asks.
 #[derive(Debug)]
 pub enum Kind {
@@ -72,7 +77,7 @@ impl Kind {
                 tell("1", &texts.yes);
                 tell("2", &texts.no);
             }
-            Kind::Text(text) if text.optional => tell(super::step::SKIP, &texts.skip),
+            Kind::Text(text) if text.optional => tell(SKIP, &texts.skip),
             Kind::Rating(_) | Kind::Text(_) | Kind::Say(_) => {}
         }
     }
@@ -81,7 +86,7 @@ impl Kind {
     pub fn kept(&self) -> usize {
         match self {
             Kind::Text(text) => text.max,
-            Kind::Rating(_) | Kind::Choice(_) | Kind::YesNo(_) | Kind::Say(_) => super::step::SAID_MAX,
+            Kind::Rating(_) | Kind::Choice(_) | Kind::YesNo(_) | Kind::Say(_) => SAID_MAX,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `text`: the citizen's own words.
 
-use super::Reading;
-use crate::{domain::completion::Value, flow::step::SKIP, text::heard::Heard};
+use super::{Reading, SKIP};
+use crate::{domain::completion::Value, text::heard::Heard};
 
 /// A question to be answered freely.
 #[derive(Debug)]

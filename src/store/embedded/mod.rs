@@ -96,7 +96,7 @@ pub enum OpenError {
     Newer {
         /// What the file says.
         found: i64,
-        /// [`schema::FORMAT`].
+        /// The newest that this release reads.
         known: i64,
     },
     /// The file, its folder or its lock cannot be made or opened.

@@ -10,11 +10,18 @@ use crate::{
 };
 use futures_util::future::join_all;
 use rusqlite::Connection;
+use std::{
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+use tokio::sync::Notify;
 
 /// Pages that a small store is given beyond what it has.
 const A_FEW_PAGES: i64 = 20;
 /// A payload that needs more pages than that.
 const TOO_LARGE: usize = 200_000;
+/// How long a row may lie about after its time.
+const SWEPT_WITHIN: Duration = Duration::from_secs(10);
 
 fn put(n: u8, bytes: usize) -> Commit {
     Commit {
@@ -86,6 +93,22 @@ async fn health_says_full_until_there_is_room() {
     assert_eq!((full, store.health().await), (Ok(Health::Full), Ok(Health::Ok)));
 }
 
+/// Keeps the writer inside an act until the gate opens, so that what is asked meanwhile goes into one batch.
+async fn gate(store: &Embedded) -> (mpsc::Sender<()>, impl Future<Output = Result<(), StoreError>>) {
+    let (open, gate) = mpsc::channel();
+    let entered = Arc::new(Notify::new());
+    let inside = entered.clone();
+    let mut held = Box::pin(store.writer.ask(move |_, _| {
+        inside.notify_one();
+        gate.recv().expect("somebody opens the gate");
+        Ok(())
+    }));
+    tokio::select! {
+        _ = &mut held => panic!("the gate is closed"),
+        () = entered.notified() => (open, held),
+    }
+}
+
 /// A foreign key that is looked at only by COMMIT stands for an fsync that fails: nobody in the batch can be told.
 #[tokio::test]
 async fn a_failed_commit_is_unknown_for_all_in_it() {
@@ -102,13 +125,39 @@ async fn a_failed_commit_is_unknown_for_all_in_it() {
         Ok(())
     };
     let commits: Vec<_> = (0..10).map(|n| put(n, 10)).collect();
-    let (orphan, commits) =
-        tokio::join!(store.writer.ask(orphan), join_all(commits.iter().map(|commit| store.commit(commit))));
+    let (open, hold) = gate(&store).await;
+    let (orphan, commits, (), held) = tokio::join!(
+        store.writer.ask(orphan),
+        join_all(commits.iter().map(|commit| store.commit(commit))),
+        async { open.send(()).expect("the writer waits") },
+        hold,
+    );
+    held.expect("a transaction of its own");
     assert!(matches!(orphan, Err(StoreError::Unknown(_))), "{orphan:?}");
-    assert!(commits.iter().any(|done| matches!(done, Err(StoreError::Unknown(_)))), "some shared its batch");
-    let done = commits.iter().filter(|done| **done == Ok(Committed::Done)).count();
-    assert_eq!(store.tally(&[ledger()]).await.expect("a tally")[0].waiting, done as u64);
+    assert!(commits.iter().all(|done| matches!(done, Err(StoreError::Unknown(_)))), "{commits:?}");
+    assert_eq!(store.tally(&[ledger()]).await.expect("a tally")[0].put, 0);
     assert_eq!(store.commit(&put(99, 10)).await, Ok(Committed::Done), "and the next one goes");
+}
+
+/// A row whose time is over is ignored at once; here it is also seen to go.
+#[tokio::test]
+async fn the_writer_sweeps_by_itself() {
+    let clock = Clock::manual(Timestamp(1));
+    let store = Embedded::memory(clock.clone()).expect("a store");
+    let lapses = |db: &Connection, now: Timestamp| -> Result<(), Fault> {
+        db.execute("INSERT INTO dialogue VALUES (x'01', x'00', ?1)", [now.0 + 1])?;
+        Ok(())
+    };
+    let rows = |db: &Connection, _| -> Result<i64, Fault> {
+        Ok(db.query_row("SELECT count(*) FROM dialogue", [], |row| row.get(0))?)
+    };
+    store.writer.ask(lapses).await.expect("a row");
+    assert_eq!(store.writer.ask(rows).await, Ok(1));
+    clock.advance(Duration::from_millis(1));
+    let started = Instant::now();
+    while store.writer.ask(rows).await != Ok(0) {
+        assert!(started.elapsed() < SWEPT_WITHIN, "still there");
+    }
 }
 
 /// A claim must not walk through all that waits, nor a sweep, nor a settle.

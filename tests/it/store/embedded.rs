@@ -56,13 +56,26 @@ fn open(folder: &TempDir, clock: &Clock) -> Embedded {
     Embedded::open(&path(folder), clock.clone()).expect("a store")
 }
 
+/// Sends commits while somebody else writes to the file, so that all of them wait by the time that the writer may begin:
+/// on a disk of any speed.
+async fn at_once(
+    folder: &TempDir,
+    store: &Embedded,
+    commits: &[Commit],
+) -> Vec<Result<Committed, StoreError>> {
+    let beside = rusqlite::Connection::open(path(folder)).expect("a connection");
+    beside.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    let release = async { beside.execute_batch("COMMIT").expect("released") };
+    tokio::join!(join_all(commits.iter().map(|commit| store.commit(commit))), release).0
+}
+
 #[tokio::test]
 async fn many_commits_share_an_fsync() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(&folder, &Clock::manual(START));
     for round in 0..10 {
         let commits: Vec<_> = (0..IN_FLIGHT).map(|n| turn_of(citizen(n), round, round + 1)).collect();
-        let done = join_all(commits.iter().map(|commit| store.commit(commit))).await;
+        let done = at_once(&folder, &store, &commits).await;
         assert!(done.iter().all(|done| *done == Ok(Committed::Done)), "{done:?}");
     }
     let (commits, fsyncs) = (10 * u64::from(IN_FLIGHT), store.fsyncs());
@@ -95,7 +108,7 @@ async fn one_commit_that_fails_fails_alone() {
         )
     };
     let commits: Vec<_> = (0..IN_FLIGHT).map(commit).collect();
-    let done = join_all(commits.iter().map(|commit| store.commit(commit))).await;
+    let done = at_once(&folder, &store, &commits).await;
     assert!(store.fsyncs() <= u64::from(IN_FLIGHT / 8), "they shared batches: {} fsyncs", store.fsyncs());
     for (n, done) in (0..).zip(done) {
         match bad(n) {
@@ -211,6 +224,20 @@ async fn a_record_lapses_unless_its_citizen_said_stop() {
     assert_eq!(bench.commit(&turn_of(citizen(1), 0, 300)).await, Committed::Done, "a first turn again");
     bench.pass(100 * RECORD_TTL.as_secs());
     assert_eq!(bench.load(citizen(2), None).await.record, stopped.record);
+}
+
+/// Swept or not, it is over.
+#[tokio::test]
+async fn a_dialogue_is_ignored_from_the_end_of_its_time() {
+    let bench = memory().await;
+    let commit = with_step(turn_of(citizen(1), 0, 100), &Dialogue::default(), 1, "How?");
+    let ttl = commit.dialogue.as_ref().expect("a dialogue").ttl;
+    bench.commit(&commit).await;
+    bench.pass(ttl.as_secs() - 1);
+    assert!(bench.load(citizen(1), Some(dialogue_of(citizen(1)))).await.dialogue.is_some());
+    bench.pass(1);
+    assert_eq!(bench.load(citizen(1), Some(dialogue_of(citizen(1)))).await.dialogue, None);
+    assert_eq!(bench.commit(&commit).await, Committed::Conflict(Some(record(100))));
 }
 
 /// What was asked for before the end is done, also when the asker does not wait.

@@ -1,0 +1,79 @@
+//! What must be true of the configuration as a whole: rules that no single room can see.
+//!
+//! Beyond loopback a channel authenticates its callbacks or says `auth = "none"` in so many words, the operators' side has a
+//! listener on loopback or a token, and secrets come from the environment or a file.
+
+use crate::{
+    channel::settings::{Auth, Settings},
+    config::Config,
+    domain::secret::SecretSource,
+    findings::{At, Findings, Source},
+};
+use std::collections::BTreeSet;
+
+/// Adds what does not fit together.
+pub fn check(config: &Config, findings: &Findings) {
+    no_channel_twice(&config.channels, findings);
+    no_department_twice(config, findings);
+    if !config.server.listen.value.ip().is_loopback() {
+        config.channels.iter().filter(|c| !c.is_simulator()).for_each(|channel| reachable(channel, findings));
+    }
+    operators(config, findings);
+}
+
+fn no_channel_twice(channels: &[Settings], findings: &Findings) {
+    let mut seen = BTreeSet::new();
+    for channel in channels.iter().filter(|channel| !seen.insert(channel.id.clone())) {
+        let what = format!("there are two channels with the id \"{}\"", channel.id);
+        findings.error(&channel.source, channel.id_span.clone(), what, "every channel has an id of its own");
+    }
+}
+
+fn no_department_twice(config: &Config, findings: &Findings) {
+    let mut seen = BTreeSet::new();
+    for department in config.departments.iter().filter(|department| !seen.insert(department.id.clone())) {
+        let what = format!("there are two departments with the id \"{}\"", department.id);
+        let At { span, .. } = &department.place;
+        findings.error(&department.source, span.clone(), what, "every department has an id of its own");
+    }
+}
+
+/// A channel that anybody can call.
+fn reachable(channel: &Settings, findings: &Findings) {
+    match &channel.auth {
+        None => {
+            let what =
+                format!("the channel \"{}\" can be called from anywhere and asks for nothing", channel.id);
+            let hint = "auth = { secret = { env = \"NAME\" } }, or auth = \"none\" if that is meant";
+            findings.error(&channel.source, channel.id_span.clone(), what, hint);
+        }
+        Some(Auth::Secret(secret)) => no_literal(&channel.source, secret, findings),
+        Some(Auth::None) => {}
+    }
+}
+
+fn operators(config: &Config, findings: &Findings) {
+    let (admin, server) = (&config.admin, &config.server);
+    let (source, listen) = match &admin.listen {
+        Some(listen) => (&admin.source, listen),
+        None => (&server.source, &server.listen),
+    };
+    if listen.value.ip().is_loopback() {
+        return;
+    }
+    match &admin.token {
+        None => {
+            let what = "the operators' side (/metrics, /phone) can be reached from anywhere";
+            let hint = "set [admin] token = { env = \"NAME\" }, or [admin] listen = \"127.0.0.1:8081\"";
+            findings.error(source, listen.span.clone(), what, hint);
+        }
+        Some(token) => no_literal(&admin.source, token, findings),
+    }
+}
+
+fn no_literal(source: &Source, secret: &At<SecretSource>, findings: &Findings) {
+    if matches!(secret.value, SecretSource::Literal(_)) {
+        let what = "a secret may stand in the file on loopback only";
+        findings.error(source, secret.span.clone(), what, "{ env = \"NAME\" } or { file = \"/path\" }");
+    }
+}
