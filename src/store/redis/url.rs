@@ -44,17 +44,14 @@ impl fmt::Debug for Target {
 impl Target {
     /// Reads `redis://[user[:password]@]host[:port][/db]`, or the same with `rediss://` and maybe `?ca=FILE`.
     pub fn parse(text: &str) -> Result<Target, BadUrl> {
-        let scheme = text.split_once("://").map_or(text, |(scheme, _)| scheme);
+        let no_scheme = || BadUrl::Unreadable("a Redis URL begins with redis:// or rediss://".into());
+        let (scheme, _) = text.split_once("://").ok_or_else(no_scheme)?;
         match scheme {
             "redis" | "rediss" => {}
             "redis+cluster" | "redis+sentinel" | "rediss+cluster" | "rediss+sentinel" => {
                 return Err(BadUrl::NotBuilt(scheme.to_owned()));
             }
-            other => {
-                return Err(BadUrl::Scheme(
-                    other.split([':', '/', '@']).next().unwrap_or_default().to_owned(),
-                ));
-            }
+            other => return Err(BadUrl::Scheme(other.to_owned())),
         }
         let mut url = redis::parse_redis_url(text)
             .ok_or_else(|| BadUrl::Unreadable("the Redis URL cannot be read".into()))?;
@@ -107,6 +104,7 @@ mod tests {
         let built = |s: &str| format!("`{s}://` is not built yet; use redis:// or rediss://");
         check("redis+cluster://a:1,b:2", Err(&built("redis+cluster")));
         check("redis+sentinel://a:1/master", Err(&built("redis+sentinel")));
+        check("secret@redis.example", Err("a Redis URL begins with redis:// or rediss://"));
         check("http://a", Err("`http` is no scheme of a Redis URL; use redis:// or rediss://"));
         let unknown = |s: &str| {
             format!("unknown in a Redis URL: `{s}`; only `?ca=FILE` is known, and only for rediss://")
