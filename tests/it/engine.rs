@@ -133,8 +133,8 @@ fn screens() -> impl Strategy<Value = Screen> {
 
 /// What people type, and what nobody should.
 fn typed() -> impl Strategy<Value = String> {
-    const USUAL: [&str; 14] =
-        ["1", "2", "3", "5", "8", "9", "0", "00", "98", "୨", "ହଁ", "no", "Money was asked", ""];
+    const USUAL: [&str; 16] =
+        ["1", "2", "3", "5", "8", "9", "0", "00", "98", "98", "98", "୨", "ହଁ", "no", "Money was asked", ""];
     prop_oneof![
         4 => prop::sample::select(&USUAL[..]).prop_map(str::to_owned),
         1 => ".*",
