@@ -2,10 +2,12 @@
 
 use super::{
     Answer, Callback, CallbackKind, Channel, Refusal, TurnOutcome,
-    description::{Description, History, ReplyBody, UssdIn},
+    description::Description,
     filters::as_text,
     guard::Guard,
     lookup::Lookup,
+    reply::ReplyBody,
+    shape::{History, UssdIn},
 };
 use crate::{
     domain::{
@@ -69,7 +71,7 @@ impl Description {
         Answer {
             status: 200,
             content_type: reply.content_type.clone(),
-            headers: Vec::new(),
+            headers: reply.headers.clone(),
             body: self.body(reply, text, callback, country),
         }
     }
@@ -91,7 +93,7 @@ impl Description {
     }
 
     fn body(&self, reply: &ReplyBody, text: &str, callback: &Callback, country: &Arc<str>) -> String {
-        let asked = |name: &str| reply.body.reads().iter().any(|read| read.name == name);
+        let asked = |name: &str| reply.reads(name);
         let of_callback: Vec<_> =
             ["session", "code", "from"].into_iter().filter(|name| asked(name)).collect();
         let mut members = BTreeMap::from([("text", Value::from(text))]);
@@ -107,8 +109,7 @@ impl Description {
                 members.extend(of_callback.into_iter().map(|name| (name, value(name))));
             }
         }
-        let escape = Escape::of(&reply.content_type);
-        reply.body.render_with(&Value::from(members), |body, value| escape.write(body, &value))
+        reply.render(&Value::from(members))
     }
 }
 
@@ -119,55 +120,6 @@ pub(super) fn unstored() -> Answer {
         content_type: "application/problem+json".into(),
         headers: Vec::new(),
         body: r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"it could not be stored; please send it again"}"#.into(),
-    }
-}
-
-/// How a value is kept from breaking out of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Escape {
-    Plain,
-    Json,
-    Xml,
-    Form,
-}
-
-impl Escape {
-    fn of(content_type: &str) -> Escape {
-        let essence = content_type.split(';').next().unwrap_or("").trim().to_lowercase();
-        match essence.as_str() {
-            "application/x-www-form-urlencoded" => Escape::Form,
-            json if json.ends_with("json") => Escape::Json,
-            xml if xml.ends_with("xml") || xml == "text/html" => Escape::Xml,
-            _ => Escape::Plain,
-        }
-    }
-
-    fn write(self, body: &mut String, value: &Value) {
-        if value.is_undefined() {
-            return;
-        }
-        let text = value.to_string();
-        if value.is_safe() {
-            return body.push_str(&text);
-        }
-        match self {
-            Escape::Plain => body.push_str(&text),
-            Escape::Json => {
-                let quoted = serde_json::Value::from(text).to_string();
-                body.push_str(&quoted[1..quoted.len() - 1]);
-            }
-            Escape::Xml => text.chars().for_each(|c| match c {
-                '<' => body.push_str("&lt;"),
-                '>' => body.push_str("&gt;"),
-                '&' => body.push_str("&amp;"),
-                '"' => body.push_str("&quot;"),
-                '\'' => body.push_str("&apos;"),
-                c => body.push(c),
-            }),
-            Escape::Form => {
-                body.extend(percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC));
-            }
-        }
     }
 }
 

@@ -26,8 +26,8 @@ enum What {
     Gives(At<String>, Vec<(String, At<String>)>),
     /// `request` and `refused`.
     Refused(At<String>, At<String>),
-    /// `screen` and `answer`.
-    Answers(Shown, Vec<(String, At<String>)>),
+    /// `screen` or `closed`, and `answer`; a `request` where the answer repeats something of it.
+    Answers(Option<At<String>>, Shown, Vec<(String, At<String>)>),
 }
 
 enum Shown {
@@ -44,15 +44,15 @@ fn read_one(table: &Table<'_>) -> Option<Example> {
     let request = table.text("request");
     let refused = table.text("refused");
     let gives = table.table("gives").map(|gives| members(&gives));
-    let answer = table.table("answer").map(|answer| members(&answer));
+    let answer = table.table("answer").map(|answer| answered(&answer));
     let shown = shown(table);
     table.finish();
     let what = match (request, gives, refused, shown, answer) {
         (Some(request), Some(gives), None, None, None) => What::Gives(request, gives),
         (Some(request), None, Some(refused), None, None) => What::Refused(request, refused),
-        (None, None, None, Some(shown), Some(answer)) => What::Answers(shown, answer),
+        (request, None, None, Some(shown), Some(answer)) => What::Answers(request, shown, answer),
         _ => {
-            let hint = "request and gives; request and refused; screen (or closed = true) and answer";
+            let hint = "request and gives; request and refused; screen (or closed = true) and answer, with a request where it repeats something of it";
             table.error(table.span(), "an example has two halves", hint);
             return None;
         }
@@ -62,6 +62,19 @@ fn read_one(table: &Table<'_>) -> Option<Example> {
 
 fn members(table: &Table<'_>) -> Vec<(String, At<String>)> {
     table.keys().into_iter().filter_map(|key| Some((key.value.clone(), table.text(&key.value)?))).collect()
+}
+
+/// What an answer shall be: `status`, `type`, `body`, and `headers.<name>`.
+fn answered(table: &Table<'_>) -> Vec<(String, At<String>)> {
+    let mut wanted: Vec<_> =
+        ["type", "body"].into_iter().filter_map(|key| Some((key.to_owned(), table.text(key)?))).collect();
+    let status = table.integer("status", 100..=599).map(|status| status.map(|n| n.to_string()));
+    wanted.extend(status.map(|status| ("status".to_owned(), status)));
+    if let Some(headers) = table.table("headers") {
+        wanted.extend(members(&headers).into_iter().map(|(name, value)| (format!("headers.{name}"), value)));
+    }
+    table.finish();
+    wanted
 }
 
 fn shown(table: &Table<'_>) -> Option<Shown> {
@@ -104,7 +117,7 @@ impl Trial<'_> {
         match &example.what {
             What::Gives(request, gives) => self.gives(request, gives),
             What::Refused(request, refused) => self.refused(request, refused),
-            What::Answers(shown, answer) => self.answers(shown, answer, example),
+            What::Answers(request, shown, answer) => self.answers(request.as_ref(), shown, answer, example),
         }
     }
 
@@ -162,12 +175,23 @@ impl Trial<'_> {
         self.compare("refused", wanted, got.as_ref().map(Refusal::reason));
     }
 
-    fn answers(&mut self, shown: &Shown, wanted: &[(String, At<String>)], example: &Example) {
+    fn answers(
+        &mut self,
+        raw: Option<&At<String>>,
+        shown: &Shown,
+        wanted: &[(String, At<String>)],
+        example: &Example,
+    ) {
         self.replied[shown.place()] = true;
-        let callback = request::parse(b"POST /ussd\n\n", CallbackKind::Ussd, NOW).expect("a good request");
+        let any = At { value: "POST /ussd\n\n".to_owned(), span: example.span.clone() };
+        let Some(callback) = self.callback(raw.unwrap_or(&any)) else { return };
         let answer = self.description.say(&callback, &self.country, &shown.outcome());
-        let got =
-            [("type", answer.content_type), ("body", answer.body), ("status", answer.status.to_string())];
+        let mut got = vec![
+            ("type".to_owned(), answer.content_type),
+            ("body".to_owned(), answer.body),
+            ("status".to_owned(), answer.status.to_string()),
+        ];
+        got.extend(answer.headers.into_iter().map(|(name, value)| (format!("headers.{name}"), value)));
         wanted.iter().for_each(|(name, wanted)| self.compare(name, wanted, find(&got, name)));
         if wanted.is_empty() {
             let hint = "answer = { body = \"CON How?\" }";
@@ -184,8 +208,8 @@ impl Trial<'_> {
     }
 }
 
-fn find<'f>(fields: &'f [(&'static str, String)], name: &str) -> Option<&'f str> {
-    fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+fn find<'f>(fields: &'f [(impl AsRef<str>, String)], name: &str) -> Option<&'f str> {
+    fields.iter().find(|(known, _)| known.as_ref() == name).map(|(_, value)| value.as_str())
 }
 
 impl Shown {

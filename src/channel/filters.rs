@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 /// The dialect of descriptions.
 pub static DIALECT: LazyLock<Dialect> = LazyLock::new(|| {
     let text = || Signature::new(Type::Any, Type::Text);
+    let about_text = || Signature::new(Type::Any, Type::Boolean).arguments(1..=1).of_absent();
     Dialect::lenient(Undefined::Lenient)
         .filter("number", text(), number)
         .filter("lower", text(), |v: &Value| as_text(v).map(|t| t.to_lowercase()).into_value())
@@ -20,6 +21,12 @@ pub static DIALECT: LazyLock<Dialect> = LazyLock::new(|| {
             as_text(v).map(|t| t.chars().filter(char::is_ascii_digit).collect::<String>()).into_value()
         })
         .filter("tojson", text(), tojson)
+        .test("startingwith", about_text(), |v: &Value, with: &str| {
+            as_text(v).is_some_and(|t| t.starts_with(with))
+        })
+        .test("containing", about_text(), |v: &Value, with: &str| {
+            as_text(v).is_some_and(|t| t.contains(with))
+        })
 });
 
 /// What the expressions of an `[[in]]` may name.
@@ -102,5 +109,10 @@ mod tests {
         check("json.x | tojson", "it's \"<1>\"".into(), Some("\"it's \\\"<1>\\\"\""));
         check("json.x | lower", Value::from(()), None);
         check("json.x.y.z", "".into(), None);
+        check("json.x is startingwith 'Map Dialog'", "Map Dialog User Abort".into(), Some("true"));
+        check("json.x is startingwith 'Map Dialog'", "a Map Dialog".into(), Some("false"));
+        check("json.x is containing 'b'", "abc".into(), Some("true"));
+        check("json.y is containing 'b'", "abc".into(), Some("false"));
+        check("'*' ~ json.x ~ '#'", "166".into(), Some("*166#"));
     }
 }

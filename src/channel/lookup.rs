@@ -61,7 +61,8 @@ impl Lookup {
     }
 
     fn headers(&self) -> Value {
-        let headers = self.callback.headers.iter();
+        // From behind, so that of a name that comes twice the first counts.
+        let headers = self.callback.headers.iter().rev();
         let named = headers.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
         Value::from(named.collect::<BTreeMap<_, _>>())
     }

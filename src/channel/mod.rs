@@ -12,8 +12,10 @@ mod example;
 mod filters;
 pub mod guard;
 mod lookup;
+mod reply;
 pub mod request;
 pub mod settings;
+mod shape;
 pub mod simulator;
 
 use crate::{

@@ -6,6 +6,7 @@ use crate::{
         id::ChannelId,
         lang::Lang,
         message::{Bearer, ChannelFacts, Screen},
+        msisdn,
         secret::SecretSource,
     },
     findings::{At, Source, Table, nearest},
@@ -224,7 +225,7 @@ fn language(table: &Table<'_>) -> Option<Option<Lang>> {
 
 fn country(table: &Table<'_>) -> Option<Option<String>> {
     let Some(country) = table.text("country") else { return Some(None) };
-    if country.value.len() != 2 || !country.value.bytes().all(|b| b.is_ascii_uppercase()) {
+    if !msisdn::is_country(&country.value) {
         let what = format!("\"{}\" is no country", country.value);
         table.error(country.span, what, "two capital letters (ISO 3166): country = \"IN\"");
         return None;

@@ -27,6 +27,11 @@ pub enum NotMsisdn {
     Impossible,
 }
 
+/// Whether numbers can be read as those of this country (two capital letters, ISO 3166).
+pub fn is_country(country: &str) -> bool {
+    country.parse::<Region>().is_ok()
+}
+
 impl Msisdn {
     /// Reads a number as vendors write it (`wire-formats` 0.1): blanks, `-`, `(`, `)`, `.` and a leading `tel:` fall
     /// away, a leading blank is a plus that form decoding ate, `00` is a plus, a national number gets `country`

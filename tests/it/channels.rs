@@ -3,14 +3,22 @@
 
 use matamat::{
     channel::{
-        self, Callback, CallbackKind, Channel, described::Described, description, guard::Guard, request,
-        simulator::Simulator,
+        self, Callback, CallbackKind, Channel, TurnOutcome, described::Described, description, guard::Guard,
+        request, simulator::Simulator,
     },
-    domain::{message::Inbound, time::Timestamp},
+    domain::{
+        lang::Lang,
+        message::{Inbound, Reply, UssdEvent, UssdInput},
+        time::Timestamp,
+    },
     findings::{Findings, Source},
 };
 use proptest::prelude::*;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
 
 const NOW: Timestamp = Timestamp(1_795_511_523_120);
 
@@ -24,13 +32,45 @@ fn every_vendor_of_the_table_loads_and_proves_itself_by_its_examples() {
     }
 }
 
-/// One fault a file, its finding beside it. `UPDATE=1` writes what is found now.
+/// Vendors that we made up, so that every primitive is used by some file: each carries its own examples.
 #[test]
-fn a_vendors_file_with_a_fault_says_where_and_what() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken_vendors");
+fn whatever_a_vendor_is_like_a_file_describes_it() {
+    let files = files_in("tests/vendors");
+    assert!(files.len() >= 2, "{files:?}");
+    for file in files {
+        check_loads(&file.display().to_string(), &fs::read_to_string(&file).expect("readable"));
+    }
+}
+
+/// The file that the guide explains is a good one.
+#[test]
+fn the_guides_own_file_loads() {
+    let guide = include_str!("../../docs/CHANNELS.md");
+    let blocks: Vec<_> =
+        guide.split("```toml\n").skip(1).map(|b| b.split("```").next().expect("a piece")).collect();
+    assert!(blocks[0].starts_with("[[channel]]") && blocks.len() == 3, "the channel, the file, its examples");
+    check_loads("docs/CHANNELS.md", &blocks[1..].join("\n"));
+}
+
+fn check_loads(name: &str, text: &str) {
+    let findings = Findings::default();
+    let loaded = description::load(&Source::new(name, text), &findings);
+    let found: Vec<_> = findings.into_sorted().iter().map(ToString::to_string).collect();
+    assert!(loaded.is_some() && found.is_empty(), "{}", found.join("\n"));
+}
+
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<_> =
         fs::read_dir(folder).expect("readable").map(|f| f.expect("readable").path()).collect();
     files.retain(|file| file.extension().is_some_and(|e| e == "toml"));
+    files
+}
+
+/// One fault a file, its finding beside it. `UPDATE=1` writes what is found now.
+#[test]
+fn a_vendors_file_with_a_fault_says_where_and_what() {
+    let files = files_in("tests/broken_vendors");
     assert!(files.len() >= 8, "{files:?}");
     for file in files {
         let text = fs::read_to_string(&file).expect("readable");
@@ -75,34 +115,85 @@ fn the_simulators_wire_by_example() {
     assert!(checked >= 5, "{checked} examples");
 }
 
-fn all_channels() -> Vec<Box<dyn Channel>> {
-    let described = channel::all_described(&Findings::default()).into_iter();
-    let mut channels: Vec<Box<dyn Channel>> = described
-        .map(|d| Box::new(Described::new(d, Guard::Open, "IN".into())) as Box<dyn Channel>)
-        .collect();
-    channels.push(Box::new(Simulator::new(Guard::Secret("s".into()), "IN".into())));
+/// The bundled vendors, the made-up ones and the simulator, put together once.
+static CHANNELS: LazyLock<Vec<Box<dyn Channel>>> = LazyLock::new(|| {
+    let made_up = files_in("tests/vendors").into_iter().filter_map(|file| {
+        let text = fs::read_to_string(&file).expect("readable");
+        description::load(&Source::new(&file.display().to_string(), &text), &Findings::default())
+    });
+    let described = channel::all_described(&Findings::default()).into_iter().chain(made_up);
+    let described = described.map(|d| Described::new(d, Guard::Open, "IN".into()));
+    let mut channels: Vec<_> = described.map(|d| Box::new(d) as Box<dyn Channel>).collect();
+    channels.push(Box::new(Simulator::new(Guard::Open, "IN".into())));
     channels
+});
+
+fn callback(method: &str, content_type: &str, query: &str, body: &[u8]) -> Callback {
+    Callback {
+        kind: CallbackKind::Ussd,
+        method: method.to_owned(),
+        tail: vec![query.to_owned()],
+        query: query.to_owned(),
+        headers: vec![("content-type".into(), content_type.to_owned())],
+        body: body.to_vec(),
+        peer: None,
+        at: NOW,
+    }
+}
+
+/// Whatever a channel makes of it, it makes something of it, and what it says of a refusal holds nothing of what was sent.
+fn check_survives(callback: &Callback, outcome: &TurnOutcome) {
+    for channel in CHANNELS.iter() {
+        if let Err(refusal) = channel.decode(callback) {
+            assert!(!refusal.to_string().contains("9437000001"), "{refusal}");
+        }
+        let answer = channel.answer(callback, outcome);
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+    }
+}
+
+/// Names that some vendor looks at.
+const NAMES: &str = "sessionId|phoneNumber|serviceCode|text|status|MSISDN|USSDCODE|INPUT|clean|x";
+/// Values that somebody may send: numbers, dials, bytes in percent signs, signs that are no escape.
+const VALUES: &str = "|%2B919437000001|09437000001|\\*415\\*33(\\*[0-9]){0,3}(%23)?|(%[0-9a-f]{2}){1,4}|%z[+&=;*#]{0,3}|.{0,12}";
+
+fn outcomes() -> impl Strategy<Value = TurnOutcome> {
+    let screen = (".{0,200}", any::<bool>())
+        .prop_map(|(text, end)| TurnOutcome::Screen(Reply { text, end, language: Lang::EN }));
+    prop_oneof![4 => screen, 1 => Just(TurnOutcome::Taken), 1 => Just(TurnOutcome::Unstored)]
 }
 
 proptest! {
-    /// Whatever a stranger sends: understood or refused, never a panic; and a text is never lost or changed on its way.
     #[test]
     fn any_bytes_are_understood_or_refused(
-        body in prop::collection::vec(any::<u8>(), 0..300), query in ".{0,60}", header in ".{0,40}", method in "GET|POST|PUT|x",
+        body in prop::collection::vec(any::<u8>(), 0..300), query in ".{0,60}", header in ".{0,40}",
+        method in "GET|POST|PUT|x", outcome in outcomes(),
     ) {
-        let callback = Callback {
-            kind: CallbackKind::Ussd,
-            method,
-            tail: vec![query.clone()],
-            query,
-            headers: vec![("content-type".into(), header)],
-            body,
-            peer: None,
-            at: NOW,
-        };
-        for channel in all_channels() {
-            let _ = channel.decode(&callback);
-        }
+        check_survives(&callback(&method, &header, &query, &body), &outcome);
+    }
+
+    #[test]
+    fn any_form_is_understood_or_refused(
+        pairs in prop::collection::vec((NAMES, VALUES), 0..8),
+        charset in "utf-8|utf-16be|latin1|gb18030|hz-gb-2312|\"iso-2022-jp\"|klingon|", outcome in outcomes(),
+    ) {
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let form = pairs.join("&");
+        let content_type = format!("application/x-www-form-urlencoded; charset={charset}");
+        check_survives(&callback("POST", &content_type, &form, form.as_bytes()), &outcome);
+        check_survives(&callback("GET", &content_type, &form, b""), &outcome);
+    }
+
+    #[test]
+    fn any_json_is_understood_or_refused(
+        members in prop::collection::btree_map(
+            "Type|Mobile|SessionId|ServiceCode|Message|Sequence|Language|msisdn|session|event|input",
+            "\"[a-zA-Z+*#0-9]{0,14}\"|-?[0-9]{1,20}|1e[0-9]{1,3}|true|null|\\{\\}|\\[1\\]|\"919437000001\"|[\\[{]{0,200}", 0..9),
+        outcome in outcomes(),
+    ) {
+        let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let json = format!("{{{}}}", members.join(","));
+        check_survives(&callback("POST", "application/json", "", json.as_bytes()), &outcome);
     }
 
     #[test]
@@ -110,8 +201,28 @@ proptest! {
         let encoded: String = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC).collect();
         let raw = format!("POST /ussd\n\nsessionId=s&phoneNumber=%2B919437000001&text={encoded}");
         let callback = request::parse(raw.as_bytes(), CallbackKind::Ussd, NOW).expect("a request");
-        let inbound = all_channels()[0].decode(&callback).expect("a good step");
+        let inbound = CHANNELS[0].decode(&callback).expect("a good step");
         let Inbound::Ussd(step) = &inbound[0];
-        prop_assert_eq!(&step.input, &matamat::domain::message::UssdInput::History(text));
+        prop_assert_eq!(step.event, if text.is_empty() { UssdEvent::Start } else { UssdEvent::Continue });
+        prop_assert_eq!(&step.input, &UssdInput::History(text));
     }
+
+    /// Said to a vendor that takes JSON, a screen is one JSON document with that very text in it, whatever the text is.
+    #[test]
+    fn a_screen_cannot_break_out_of_json(text in ".{0,200}", session in "[^\\x00-\\x1f]{1,20}") {
+        let json_last = CHANNELS.iter().find(|channel| is_json(channel.as_ref())).expect("a vendor of tests/vendors");
+        let step = serde_json::json!({ "Type": "Response", "Mobile": "919437000001", "SessionId": session });
+        let callback = callback("POST", "application/json", "", step.to_string().as_bytes());
+        for end in [false, true] {
+            let screen = TurnOutcome::Screen(Reply { text: text.clone(), end, language: Lang::EN });
+            let said: serde_json::Value = serde_json::from_str(&json_last.answer(&callback, &screen).body).expect("JSON");
+            prop_assert_eq!((said["Message"].as_str(), said["SessionId"].as_str()), (Some(text.as_str()), Some(session.as_str())));
+        }
+    }
+}
+
+fn is_json(channel: &dyn Channel) -> bool {
+    let screen = TurnOutcome::Screen(Reply { text: String::new(), end: false, language: Lang::EN });
+    let answer = channel.answer(&callback("POST", "", "", b""), &screen);
+    answer.body.contains("\"Message\"")
 }
