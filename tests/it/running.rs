@@ -128,18 +128,20 @@ impl Home {
 
     /// Every file under it, with its bytes.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        fn gather(dir: &Path, into: &mut Vec<(PathBuf, Vec<u8>)>) {
-            for entry in fs::read_dir(dir).expect("readable").map(|e| e.expect("readable").path()) {
-                match entry.is_dir() {
-                    true => gather(&entry, into),
-                    false => into.push((entry.clone(), fs::read(&entry).expect("readable"))),
-                }
-            }
-        }
-        let mut files = Vec::new();
-        gather(self.dir.path(), &mut files);
-        files
+        files(self.dir.path())
     }
+}
+
+/// Every file under a folder, with its bytes.
+pub fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path()) {
+        match entry.is_dir() {
+            true => found.extend(files(&entry)),
+            false => found.push((entry.clone(), fs::read(&entry).expect("readable"))),
+        }
+    }
+    found
 }
 
 /// A running gateway; killed when dropped.
