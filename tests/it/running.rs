@@ -101,6 +101,15 @@ impl Home {
 
     /// Starts the gateway and waits until it listens.
     pub fn start_unready(&self) -> Gateway {
+        let mut gateway = self.spawn();
+        let started = gateway.line("address=");
+        let at = started.split("address=").nth(1).expect("just seen");
+        gateway.address = at.split_whitespace().next().expect("an address").parse().expect("an address");
+        gateway
+    }
+
+    /// Starts the gateway and waits for nothing: it may die before it listens.
+    pub fn spawn(&self) -> Gateway {
         let mut child = self
             .command(&["serve"])
             .stdout(Stdio::null())
@@ -114,16 +123,8 @@ impl Home {
                 let _ = send.send(line);
             }
         });
-        let mut gateway = Gateway {
-            child,
-            lines,
-            seen: RefCell::default(),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-        };
-        let started = gateway.line("address=");
-        let at = started.split("address=").nth(1).expect("just seen");
-        gateway.address = at.split_whitespace().next().expect("an address").parse().expect("an address");
-        gateway
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Gateway { child, lines, seen: RefCell::default(), address }
     }
 
     /// Every file under it, with its bytes.
