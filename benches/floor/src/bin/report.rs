@@ -14,6 +14,9 @@ struct Args {
     /// Targets that the others are compared with.
     #[arg(long = "base")]
     bases: Vec<String>,
+    /// Only prints the median of this target's turns a second, whole.
+    #[arg(long)]
+    turns_of: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +43,11 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let text = std::fs::read_to_string(&args.file).with_context(|| args.file.display().to_string())?;
     let samples: Vec<Sample> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    if let Some(target) = &args.turns_of {
+        let own = samples.iter().filter(|s| s.target == *target).map(|s| s.turns_per_s);
+        println!("{:.0}", median(own));
+        return Ok(());
+    }
     for (series, connections) in distinct(samples.iter().map(|s| (s.series.clone(), s.connections))) {
         let here: Vec<&Sample> =
             samples.iter().filter(|s| s.series == series && s.connections == connections).collect();

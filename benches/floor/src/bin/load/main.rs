@@ -19,12 +19,9 @@ use std::{io::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 /// Plays USSD dialogues against servers and measures them.
 #[derive(Debug, Parser)]
 struct Args {
-    /// NAME=http://127.0.0.1:PORT/PATH#PID: whom to call, and whose CPU to count. The first is what others are compared with.
+    /// NAME=http://127.0.0.1:PORT/PATH#PID,PID: whom to call, and whose CPU to count: the server's, and its store's.
     #[arg(long = "target", required = true)]
     targets: Vec<Target>,
-    /// The process whose CPU is counted as the store's.
-    #[arg(long)]
-    redis_pid: Option<u32>,
     /// Connections open at once, one series of samples for each.
     #[arg(long, value_delimiter = ',', default_value = "64")]
     connections: Vec<usize>,
@@ -43,6 +40,9 @@ struct Args {
     /// How many different citizens dial, one after the other.
     #[arg(long, default_value_t = 200_000)]
     citizens: usize,
+    /// The last six digits of the first citizen's number.
+    #[arg(long, default_value_t = 0)]
+    first_citizen: u64,
     /// Each citizen gives up after so many turns, so that sessions stay open.
     #[arg(long)]
     give_up_after: Option<usize>,
@@ -73,6 +73,7 @@ pub struct Target {
     address: SocketAddr,
     path: String,
     pid: Option<u32>,
+    redis: Option<u32>,
 }
 
 impl std::str::FromStr for Target {
@@ -80,14 +81,16 @@ impl std::str::FromStr for Target {
 
     fn from_str(text: &str) -> anyhow::Result<Target> {
         let (name, url) = text.split_once('=').context("NAME=URL#PID")?;
-        let (url, pid) = url.split_once('#').map_or((url, None), |(url, pid)| (url, Some(pid)));
+        let (url, pids) = url.split_once('#').unwrap_or((url, ""));
+        let mut pids = pids.split(',').filter(|pid| !pid.is_empty()).map(str::parse);
         let rest = url.strip_prefix("http://").context("the URL begins with http://")?;
         let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
         Ok(Target {
             name: name.to_owned(),
             address: address.parse().context("an IP address and a port")?,
             path: format!("/{path}"),
-            pid: pid.map(str::parse).transpose()?,
+            pid: pids.next().transpose()?,
+            redis: pids.next().transpose()?,
         })
     }
 }
@@ -131,11 +134,11 @@ fn measure(
         expect: args.expect.clone(),
         give_up_after: args.give_up_after.unwrap_or(usize::MAX),
         citizens: args.citizens,
+        first_citizen: args.first_citizen,
         first_session: session_base(round),
     };
     let plan = play::Plan {
         target: target.clone(),
-        redis_pid: args.redis_pid,
         connections,
         warm_up: Duration::from_secs_f64(args.warm_up),
         length: Duration::from_secs_f64(args.seconds),

@@ -30,6 +30,8 @@ pub struct Script {
     pub give_up_after: usize,
     /// How many citizens there are.
     pub citizens: usize,
+    /// The last six digits of the first one's number.
+    pub first_citizen: u64,
     /// Vendor sessions are counted from here.
     pub first_session: u64,
 }
@@ -37,7 +39,6 @@ pub struct Script {
 /// Against whom, how hard, how long.
 pub struct Plan {
     pub target: Target,
-    pub redis_pid: Option<u32>,
     pub connections: usize,
     pub warm_up: Duration,
     pub length: Duration,
@@ -117,13 +118,13 @@ pub async fn sample(script: Script, plan: Plan) -> Sample {
 }
 
 async fn perform(stage: Rc<Stage>) {
-    let Plan { target, redis_pid, connections, warm_up, length, dialogues, .. } = &stage.plan;
+    let Plan { target, connections, warm_up, length, dialogues, .. } = &stage.plan;
     let citizens: Vec<_> =
         (0..*connections).map(|n| tokio::task::spawn_local(citizen(Rc::clone(&stage), n))).collect();
     if dialogues.is_none() {
         tokio::time::sleep(*warm_up).await;
     }
-    let cpu = Cpu::now(target.pid, *redis_pid);
+    let cpu = Cpu::now(target.pid, target.redis);
     let (ticks, stolen) = machine::ticks();
     let began = Instant::now();
     stage.counting.set(true);
@@ -133,7 +134,7 @@ async fn perform(stage: Rc<Stage>) {
         stage.over.set(true);
     }
     let seconds = began.elapsed().as_secs_f64();
-    let spent = Cpu::now(target.pid, *redis_pid).since(cpu);
+    let spent = Cpu::now(target.pid, target.redis).since(cpu);
     let (ticks_then, stolen_then) = machine::ticks();
     let unanswered = gather(citizens, dialogues.map_or(GRACE, |_| Duration::from_secs(3600))).await;
     let mut seen = stage.seen.borrow_mut();
@@ -207,7 +208,7 @@ async fn dialogue(
             form.push_str(if turn > 1 { "%2A" } else { "" });
             draw(typed, dice, &mut form);
         }
-        let Some(began) = stage.next_turn().await else { return Ok(()) };
+        let Some(began) = stage.next_turn(turn == 0).await else { return Ok(()) };
         let answer = connection.post(&form).await;
         let latency = began.elapsed();
         let good = match &answer {
@@ -244,17 +245,22 @@ impl Stage {
     /// The number of a connection's n-th citizen: no two connections ever share one.
     fn number(&self, connection: usize, dial: usize) -> u64 {
         let each = (self.script.citizens / self.plan.connections).max(1);
-        919_437_000_000 + (connection + self.plan.connections * (dial % each)) as u64
+        919_437_000_000
+            + self.script.first_citizen
+            + (connection + self.plan.connections * (dial % each)) as u64
     }
 
-    /// When the next turn began: now, or when it was due. `None` when the sample is over.
-    async fn next_turn(&self) -> Option<Instant> {
-        if self.over.get() {
-            return None;
-        }
-        match &self.due {
+    /// When the next turn began: now, or when it was due. `None` when there is to be no more. A dialogue that has begun
+    /// is played to its end, also when the sample is over: a citizen who stopped half-way would resume there next time.
+    async fn next_turn(&self, first: bool) -> Option<Instant> {
+        let due = match &self.due {
+            Some(due) if !self.over.get() => due.lock().await.recv().await,
+            _ => None,
+        };
+        match due {
+            Some(due) => Some(due),
+            None if first && (self.over.get() || self.due.is_some()) => None,
             None => Some(Instant::now()),
-            Some(due) => due.lock().await.recv().await.filter(|_| !self.over.get()),
         }
     }
 
