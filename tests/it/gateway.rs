@@ -228,10 +228,8 @@ fn a_stop_is_clean_and_a_second_gateway_on_one_file_is_refused() {
     let home = Home::new("", "");
     let gateway = home.start();
     gateway.dial("at-en", CITIZEN, "s1", "").expect("a screen");
-    let second = home.command(&["serve"]).output().expect("it runs");
-    assert_eq!(second.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(said.contains("matamat.db") && said.contains("another"), "{said}");
+    let (code, said) = refused(&home);
+    assert!(code == Some(1) && said.contains("matamat.db") && said.contains("another"), "{said}");
     gateway.terminate();
     let gateway = home.start();
     let redial = gateway.dial("at-en", CITIZEN, "s2", "").expect("a screen");
@@ -243,19 +241,19 @@ fn a_store_with_other_keys_or_without_its_key_file_is_refused() {
     let home = Home::new("", "");
     home.start().terminate();
     std::fs::rename(home.path("data/keys"), home.path("kept")).expect("moved");
-    let (_, code, log) = refused(&home);
+    let (code, log) = refused(&home);
     assert!(code == Some(1) && log.contains("data/keys"), "{log}");
     let other = Home::new("", "");
     other.start().terminate();
     std::fs::copy(other.path("data/keys"), home.path("data/keys")).expect("copied");
-    let (_, code, log) = refused(&home);
+    let (code, log) = refused(&home);
     assert!(code == Some(1) && log.contains("other keys"), "{log}");
     std::fs::rename(home.path("kept"), home.path("data/keys")).expect("moved back");
     home.start().terminate();
 }
 
-fn refused(home: &Home) -> (Option<i32>, Option<i32>, String) {
-    let output = home.command(&["serve"]).output().expect("it runs");
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    (None, output.status.code(), log)
+/// Starts a gateway that must not run, and gives its exit code and what it said.
+fn refused(home: &Home) -> (Option<i32>, String) {
+    let (_, code, log) = home.spawn().ended();
+    (code, log)
 }
