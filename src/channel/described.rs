@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Callback, CallbackKind, Channel, Refusal, TurnOutcome,
-    description::{Description, ReplyBody, UssdIn},
+    description::{Description, History, ReplyBody, UssdIn},
     filters::as_text,
     guard::Guard,
     lookup::Lookup,
@@ -179,13 +179,15 @@ fn step(shape: &UssdIn, callback: &Callback, context: &Value) -> Result<UssdStep
         Some(e) => Some(text(e, context).filter(|id| !id.is_empty()).ok_or_else(|| missing("session", e))?),
     };
     let optional = |e: &Option<Expression>| e.as_ref().and_then(|e| text(e, context));
-    let input = optional(&shape.input).unwrap_or_default();
+    let typed = optional(&shape.input).unwrap_or_default();
+    let code = optional(&shape.code).unwrap_or_default();
+    let event = event(shape, optional(&shape.event), &typed, &code);
     Ok(UssdStep {
         from,
         session,
-        event: event(shape, optional(&shape.event)),
-        input: if shape.history { UssdInput::History(input) } else { UssdInput::Last(input) },
-        code: optional(&shape.code).unwrap_or_default(),
+        event,
+        input: input(shape.history, event, typed, &code),
+        code,
         step: optional(&shape.step),
         language: optional(&shape.language).and_then(|tag| Lang::parse(&tag.to_lowercase())),
         context: Vec::new(),
@@ -193,15 +195,46 @@ fn step(shape: &UssdIn, callback: &Callback, context: &Value) -> Result<UssdStep
     })
 }
 
-/// Without a word, or with one in no list, a dialogue goes on: the turn knows where it stands by the history.
-fn event(shape: &UssdIn, word: Option<String>) -> UssdEvent {
+/// Where in the dialogue a callback stands. A word in no list goes on, and where everything so far is empty it begins; but
+/// a shape without an `input` tells of an end and brings no answer, so there an unknown word is an end of some kind too.
+fn event(shape: &UssdIn, word: Option<String>, typed: &str, code: &str) -> UssdEvent {
     let word = word.unwrap_or_default().to_lowercase();
     let among = |list: &[String]| list.contains(&word);
+    let nothing_yet = match shape.history {
+        History::Last => false,
+        History::All => typed.is_empty(),
+        History::AllWithCode => behind(typed, code).is_none_or(str::is_empty),
+    };
     match &shape.words {
         words if among(&words.start) => UssdEvent::Start,
         words if among(&words.end) => UssdEvent::End,
-        words if among(&words.timeout) => UssdEvent::Timeout,
+        words if among(&words.timeout) || shape.input.is_none() => UssdEvent::Timeout,
+        words if among(&words.goes_on) => UssdEvent::Continue,
+        _ if nothing_yet => UssdEvent::Start,
         _ => UssdEvent::Continue,
+    }
+}
+
+/// What was typed, without the code in front of it: vendors send it at the start (`*166*2*5#` on `*166#` is `2*5`), or
+/// before every history. What does not begin with the code is kept whole.
+fn input(history: History, event: UssdEvent, typed: String, code: &str) -> UssdInput {
+    let without_code = || behind(&typed, code).map_or_else(|| typed.clone(), str::to_owned);
+    match history {
+        History::All => UssdInput::History(typed),
+        History::AllWithCode => UssdInput::History(without_code()),
+        History::Last if event == UssdEvent::Start => UssdInput::Last(without_code()),
+        History::Last => UssdInput::Last(typed),
+    }
+}
+
+/// What stands behind the code in something that begins with it; stars in front and the `#` that ends a dial do not count.
+fn behind<'d>(dialled: &'d str, code: &str) -> Option<&'d str> {
+    let code = code.trim_start_matches('*').trim_end_matches('#');
+    let whole = dialled.strip_prefix('*').unwrap_or(dialled);
+    let whole = whole.strip_suffix('#').unwrap_or(whole);
+    match whole.strip_prefix(code).filter(|_| !code.is_empty())? {
+        "" => Some(""),
+        rest => rest.strip_prefix('*'),
     }
 }
 

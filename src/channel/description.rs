@@ -55,8 +55,8 @@ pub struct UssdIn {
     pub code: Option<Expression>,
     /// What was typed.
     pub input: Option<Expression>,
-    /// `input` is everything typed so far.
-    pub history: bool,
+    /// How much of what was typed `input` is.
+    pub history: History,
     /// The vendor's sequence number.
     pub step: Option<Expression>,
     /// The language the vendor tells.
@@ -65,6 +65,17 @@ pub struct UssdIn {
     pub event: Option<Expression>,
     /// The words for each, compared without regard to case. A word in no list goes on.
     pub words: EventWords,
+}
+
+/// How much of what was typed a vendor sends with every step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// Only what was typed now.
+    Last,
+    /// Everything in this dialogue, joined by `*`.
+    All,
+    /// The same, behind the code that was dialled.
+    AllWithCode,
 }
 
 /// The vendor's words.
@@ -224,9 +235,7 @@ fn inbound(table: &Table<'_>) -> Option<UssdIn> {
     let history = history(table);
     let list = |key: &str| table.texts(key).map_or(Vec::new(), |l| l.value);
     let words = words(table, [list("start"), list("continue"), list("end"), list("timeout")]);
-    if history == Some(false) && !table.has("event") {
-        table.missing("event", "without the history only a word of the vendor says where a dialogue begins");
-    }
+    brings_what_it_needs(table, history);
     table.finish();
     Some(UssdIn {
         methods,
@@ -243,20 +252,33 @@ fn inbound(table: &Table<'_>) -> Option<UssdIn> {
     })
 }
 
-fn history(table: &Table<'_>) -> Option<bool> {
-    let history = table
-        .required_text("history", "\"last\": only what was typed now; \"history\": everything so far")?;
+fn history(table: &Table<'_>) -> Option<History> {
+    let hint = "\"last\": only what was typed now; \"history\": everything so far; \"history-with-code\": that, behind the code";
+    let history = table.required_text("history", hint)?;
     match history.value.as_str() {
-        "last" => Some(false),
-        "history" => Some(true),
+        "last" => Some(History::Last),
+        "history" => Some(History::All),
+        "history-with-code" => Some(History::AllWithCode),
         other => {
-            let what = match other {
-                "history-with-code" => "`history` with the code is not built yet".to_owned(),
-                _ => format!("`history` is \"last\" or \"history\", not \"{other}\""),
-            };
-            table.error(history.span, what, "");
+            table.error(history.span, format!("there is no `history` \"{other}\""), hint);
             None
         }
+    }
+}
+
+/// A step must say enough to be understood.
+fn brings_what_it_needs(table: &Table<'_>, history: Option<History>) {
+    let notification = !table.has("input");
+    if notification && !(table.has("event") && (table.has("end") || table.has("timeout"))) {
+        table.missing(
+            "input",
+            "only a notification of the end has none; then `event` and `end` or `timeout` are there",
+        );
+    } else if history == Some(History::Last) && !table.has("event") {
+        table.missing("event", "without the history only a word of the vendor says where a dialogue begins");
+    }
+    if history == Some(History::AllWithCode) && !table.has("code") {
+        table.missing("code", "the code is what the history is behind");
     }
 }
 

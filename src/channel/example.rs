@@ -209,16 +209,14 @@ impl Shown {
 
 /// What was understood, as examples write it. Examples hold no citizen's number but made-up ones.
 fn fields(step: &UssdStep) -> Vec<(&'static str, String)> {
+    let (UssdInput::Last(input) | UssdInput::History(input)) = &step.input;
     let mut fields = vec![
         ("kind", "ussd".to_owned()),
         ("from", step.from.reveal().to_owned()),
         ("event", step.event.name().to_owned()),
         ("code", step.code.clone()),
+        ("input", input.clone()),
     ];
-    match &step.input {
-        UssdInput::Last(text) => fields.push(("input", text.clone())),
-        UssdInput::History(all) => fields.push(("history", all.clone())),
-    }
     fields.extend(step.session.clone().map(|session| ("session", session)));
     fields.extend(step.step.clone().map(|step| ("step", step)));
     fields.extend(step.language.map(|language| ("language", language.to_string())));

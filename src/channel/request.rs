@@ -1,5 +1,8 @@
 //! One raw HTTP request as text, for the examples in descriptions and for `channel decode`: a request line, headers, an
 //! empty line, the body. Lines may end in LF or CRLF.
+//!
+//! It comes out of a log or an editor, so it is read with some patience: empty lines in front are skipped, the target may be
+//! a whole URL, the body ends where `Content-Length` says, and without one a last line end is the editor's.
 
 use super::{Callback, CallbackKind};
 use crate::domain::time::Timestamp;
@@ -27,15 +30,13 @@ pub fn parse(request: &[u8], kind: CallbackKind, at: Timestamp) -> Result<Callba
     if request.len() > LARGEST {
         return Err(Unreadable::Large);
     }
-    let mut rest = request;
+    let mut rest = request.trim_ascii_start();
     let line = take_line(&mut rest);
     let mut words = line.split_whitespace();
     let (Some(method), Some(target)) = (words.next(), words.next()) else {
         return Err(Unreadable::Line);
     };
-    if !target.starts_with('/') {
-        return Err(Unreadable::Line);
-    }
+    let target = from_path(target).ok_or(Unreadable::Line)?;
     let mut headers = Vec::new();
     for number in 2.. {
         let line = take_line(&mut rest);
@@ -45,6 +46,8 @@ pub fn parse(request: &[u8], kind: CallbackKind, at: Timestamp) -> Result<Callba
         let (name, value) = line.split_once(':').ok_or(Unreadable::Header(number))?;
         headers.push((name.trim().to_lowercase(), value.trim().to_owned()));
     }
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let length = length.and_then(|(_, value)| value.parse::<usize>().ok());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let skipped = if path.starts_with("/in/") { 4 } else { 2 };
     Ok(Callback {
@@ -53,10 +56,30 @@ pub fn parse(request: &[u8], kind: CallbackKind, at: Timestamp) -> Result<Callba
         tail: path.split('/').skip(skipped).filter(|part| !part.is_empty()).map(str::to_owned).collect(),
         query: query.to_owned(),
         headers,
-        body: rest.to_vec(),
+        body: body(rest, length).to_vec(),
         peer: None,
         at,
     })
+}
+
+/// A target without the scheme and the host that a log may put in front.
+fn from_path(target: &str) -> Option<&str> {
+    let path = match target.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains(['/', '?']) => &rest[rest.find('/')?..],
+        _ => target,
+    };
+    path.starts_with('/').then_some(path)
+}
+
+/// The body: as long as it was announced, if so much is there.
+fn body(rest: &[u8], announced: Option<usize>) -> &[u8] {
+    match announced.and_then(|length| rest.get(..length)) {
+        Some(body) => body,
+        None => {
+            let body = rest.strip_suffix(b"\n").unwrap_or(rest);
+            body.strip_suffix(b"\r").unwrap_or(body)
+        }
+    }
 }
 
 /// Takes a line, without its end, off the front.
@@ -74,18 +97,60 @@ fn take_line(rest: &mut &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn read(raw: &[u8]) -> Result<Callback, Unreadable> {
+        parse(raw, CallbackKind::Ussd, Timestamp(5))
+    }
+
     #[test]
     fn a_request_by_example() {
-        let raw = b"post /in/at/ussd/s3cret/x?a=1&b HTTP/1.1\r\nContent-Type: text/plain\r\n\r\nbody\n\nmore";
-        let read = parse(raw, CallbackKind::Ussd, Timestamp(5)).expect("a request");
+        let raw =
+            b"\r\npost /in/at/ussd/s3cret/x?a=1&b HTTP/1.1\r\nContent-Type: text/plain\r\n\r\nbody\n\nmore";
+        let read = read(raw).expect("a request");
         assert_eq!((read.method.as_str(), read.query.as_str()), ("POST", "a=1&b"));
         assert_eq!(read.tail, ["s3cret", "x"]);
         assert_eq!(read.headers, [("content-type".to_owned(), "text/plain".to_owned())]);
         assert_eq!(read.body, b"body\n\nmore");
-        assert_eq!(parse(b"", CallbackKind::Ussd, Timestamp(5)).err(), Some(Unreadable::Line));
+    }
+
+    #[test]
+    fn what_is_no_request_says_where() {
+        for raw in ["", "\n\n", "hello", "GET", "GET x", "GET http://host", "GET a?b=c://d/e"] {
+            assert_eq!(read(raw.as_bytes()).err(), Some(Unreadable::Line), "{raw:?}");
+        }
+        assert_eq!(read(b"GET /x\nno header\n").err(), Some(Unreadable::Header(2)));
+        assert_eq!(read(&vec![b' '; LARGEST + 1]).err(), Some(Unreadable::Large));
+    }
+
+    fn check_path(target: &str, tail: &[&str], query: &str) {
+        let read = read(format!("GET {target} HTTP/1.1\n\n").as_bytes()).expect("a request");
         assert_eq!(
-            parse(b"GET /x\nno header\n", CallbackKind::Ussd, Timestamp(5)).err(),
-            Some(Unreadable::Header(2))
+            (read.tail, read.query.as_str()),
+            (tail.iter().map(|t| t.to_string()).collect(), query),
+            "{target}"
         );
+    }
+
+    #[test]
+    fn the_target_may_be_a_path_or_a_whole_url() {
+        check_path("/ussd", &[], "");
+        check_path("/ussd/s?u=http://x/y", &["s"], "u=http://x/y");
+        check_path("/in/at/ussd/s%2F", &["s%2F"], "");
+        check_path("https://host:8443/in/at/ussd/s?a=1", &["s"], "a=1");
+    }
+
+    fn check_body(headers: &str, raw: &str, expected: &str) {
+        let read = read(format!("POST /ussd\n{headers}\n{raw}").as_bytes()).expect("a request");
+        assert_eq!(String::from_utf8_lossy(&read.body), expected, "{headers:?} {raw:?}");
+    }
+
+    #[test]
+    fn the_body_ends_where_it_was_announced_or_before_the_editors_line_end() {
+        check_body("Content-Length: 6\n", "text=1\n", "text=1");
+        check_body("Content-Length: 7\n", "text=1\n", "text=1\n");
+        check_body("content-length: 900\n", "text=1\n", "text=1");
+        check_body("Content-Length: many\n", "text=1", "text=1");
+        check_body("", "text=1\r\n", "text=1");
+        check_body("", "text=1\n\n", "text=1\n");
+        check_body("", "", "");
     }
 }

@@ -61,7 +61,8 @@ impl Channel for Simulator {
         }
         self.guard.admit(callback)?;
         // What serde says may repeat a value that was sent; only where it stands is told.
-        let wire: Wire = serde_json::from_slice(&callback.body).map_err(|error| {
+        let body = callback.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&callback.body);
+        let wire: Wire = serde_json::from_slice(body).map_err(|error| {
             let shape = "the body must be JSON with msisdn, session and event (start, continue, end)";
             Refusal::Malformed(format!(
                 "{shape}; it breaks at line {}, column {}",
@@ -72,6 +73,9 @@ impl Channel for Simulator {
         let Wire { msisdn, session, code, event, input, step, language } = wire;
         let from = Msisdn::parse(&msisdn, &self.country)
             .map_err(|why| Refusal::Malformed(format!("`msisdn`: {why}")))?;
+        if session.is_empty() {
+            return Err(Refusal::Malformed("`session` is empty".into()));
+        }
         Ok(vec![Inbound::Ussd(UssdStep {
             from,
             session: Some(session),

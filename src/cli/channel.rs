@@ -122,14 +122,18 @@ fn outcome(inbound: &[Inbound]) -> TurnOutcome {
 fn understood(inbound: &Inbound) -> Value {
     let Inbound::Ussd(step) = inbound;
     let UssdStep { from, session, event, input, code, step, language, context: _, at } = step;
-    let (name, input) = match input {
-        UssdInput::Last(text) => ("input", text),
-        UssdInput::History(all) => ("history", all),
+    let (text, everything) = match input {
+        UssdInput::Last(text) => (text, false),
+        UssdInput::History(all) => (all, true),
     };
     let mut said = json!({
-        "kind": "ussd", "from": from.to_string(), "session": session, "event": event.name(), "code": code, "at": at.to_string(),
+        "kind": "ussd", "from": from.to_string(), "session": session, "event": event.name(), "input": text,
+        "code": code, "at": at.to_string(),
     });
-    said[name] = input.as_str().into();
+    // The vendor sends everything typed so far; what is new in it only a turn knows.
+    if everything {
+        said["history"] = true.into();
+    }
     if let Some(step) = step {
         said["step"] = step.as_str().into();
     }

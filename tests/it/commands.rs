@@ -134,8 +134,8 @@ fn channel_decode_says_what_was_understood_or_why_not() {
                 sessionId=s1&phoneNumber=%2B919437000001&serviceCode=%2A4545%2A1%23&text=2%2A1";
     let (code, printed, _) = decode("at-en", "ussd", step);
     let expected = serde_json::json!({
-        "in": [{ "kind": "ussd", "from": "+91…0001", "session": "s1", "event": "continue", "history": "2*1",
-                 "code": "*4545*1#", "at": "2026-11-24T09:12:03.120Z" }],
+        "in": [{ "kind": "ussd", "from": "+91…0001", "session": "s1", "event": "continue", "input": "2*1",
+                 "history": true, "code": "*4545*1#", "at": "2026-11-24T09:12:03.120Z" }],
         "answer": { "status": 200, "body": "CON …" },
     });
     assert_eq!(code, Some(0));
