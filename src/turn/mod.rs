@@ -18,7 +18,7 @@ pub use shelf::Shelf;
 
 use crate::{
     domain::{
-        id::{CitizenId, EventId, Version},
+        id::{CitizenId, DialogueId, EventId, Version},
         keys::{self, Keys},
         message::{ChannelFacts, Reply, UssdStep},
         time::{Clock, Timestamp},
@@ -123,13 +123,13 @@ impl Turns {
         step: &UssdStep,
         random: [u8; 16],
     ) -> Result<UssdTurn, TurnError> {
-        if !step.event.waits() {
-            return Ok(UssdTurn::Closed);
-        }
         let citizen = self.keys.citizen(&step.from);
         let session = step.session.as_deref().unwrap_or("");
         let id = keys::dialogue_id(facts.id.as_str(), &citizen, session);
         let event = input::event_id(&id, step, random);
+        if !step.event.waits() {
+            return self.end(citizen, id, &event).await;
+        }
         let loaded = self.store.load(&Load { citizen, dialogue: Some(id) }).await?;
         let dialogue = loaded.dialogue.filter(|_| !input::begins_anew(step)).unwrap_or_default();
         if let Some(reply) = dialogue.reply_to(&event) {
@@ -166,6 +166,32 @@ impl Turns {
                 Committed::Seen(dialogue) => return Ok(self.seen(&dialogue, &event, facts)),
                 Committed::Conflict(record) => found = record,
                 Committed::Gone => return Err(TurnError::Busy),
+            }
+        }
+        Err(TurnError::Busy)
+    }
+
+    /// The vendor's dialogue is over: the record does not name it any more. The end of another one changes nothing, and
+    /// nothing of the session is lost: it waits for the next dial.
+    async fn end(&self, citizen: CitizenId, id: DialogueId, event: &EventId) -> Result<UssdTurn, TurnError> {
+        let mut found = self.store.load(&Load { citizen, dialogue: None }).await?.record;
+        for _ in 0..CONFLICT_TRIES {
+            let Some(record) = found.filter(|record| record.dialogue == Some(id)) else {
+                return Ok(UssdTurn::Closed);
+            };
+            let version = next_version(Some(&record), self.clock.now(), event);
+            let commit = Commit {
+                citizen,
+                event: None,
+                expected: record.version,
+                record: Some(Record { version, dialogue: None, ..record }),
+                dialogue: None,
+                timer: None,
+                queues: Vec::new(),
+            };
+            match self.commit(&commit).await? {
+                Committed::Conflict(record) => found = record,
+                Committed::Done | Committed::Seen(_) | Committed::Gone => return Ok(UssdTurn::Closed),
             }
         }
         Err(TurnError::Busy)

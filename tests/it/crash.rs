@@ -171,7 +171,7 @@ fn a_timer_that_fires_twice_ends_one_session_once() {
         for (point, shift) in [("timer-fired", "49h"), ("after-commit", "50h")] {
             home.set("MATAMAT_FAIL_POINT", point);
             home.set("MATAMAT_SHIFT_CLOCK", shift);
-            let (signal, _, log) = home.start_unready().ended();
+            let (signal, _, log) = home.spawn().ended();
             assert_eq!(signal, Some(libc::SIGKILL), "{point}: {log}");
         }
         home.unset("MATAMAT_FAIL_POINT");

@@ -77,6 +77,9 @@ fn a_store_that_is_away_is_told_and_found_again_by_itself() {
     in_time(&gateway, "a", "");
     redis.kill();
     assert_eq!(in_time(&gateway, "a", "2"), CLOSING);
+    let ended = "sessionId=a&phoneNumber=%2B919437000001&serviceCode=*4545*1%23&status=Incomplete";
+    let reply = gateway.post_form("/in/hasty/ussd", ended).expect("an answer");
+    assert_eq!(reply.status, 503, "what needs no screen shall be sent again: {}", reply.body);
     until("readyz says so", || (store(&gateway) == "away").then_some(()));
     assert_eq!(gateway.get("/readyz").status, 503);
     redis.restart();

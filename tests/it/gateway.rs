@@ -1,8 +1,8 @@
 //! The real server, a pretend telco, a real store: what a citizen, a telco and an operator see.
 
 use crate::{
-    redis_server::RedisServer,
-    running::{CITIZEN, Home, http, until},
+    redis_server::{Flavour, RedisServer},
+    running::{CITIZEN, Home, files, http, until},
 };
 
 /// Runs a check on the embedded store and on a Redis of its own.
@@ -87,8 +87,11 @@ fn the_number_is_nowhere_but_where_the_citizen_agreed() {
     let route = "[[department]]\nid = 'asks'\nkind = 'file'\npath = 'data/asks.ndjson'\n\
                  [[department]]\nid = 'ledger'\nkind = 'file'\npath = 'data/responses.ndjson'\n\
                  [[route]]\nto = 'asks'\nshare = ['msisdn']\n[[route]]\nto = 'ledger'\n";
-    on_both(|store| {
-        let home = Home::new(store, route);
+    let redis = RedisServer::with(Flavour::Disk);
+    let kept = redis.cli(&["config", "get", "dir"]);
+    let kept = kept.lines().last().expect("a folder").to_owned();
+    for (store, redis_files) in [(String::new(), None), (redis.url(), Some(kept))] {
+        let home = Home::new(&store, route);
         let gateway = home.start();
         // The first agrees, the second does not, the third is never asked.
         gateway.play("at-en", "+919437000111", "a", &["", "1", "1*1", "1*1*1"]);
@@ -102,7 +105,10 @@ fn the_number_is_nowhere_but_where_the_citizen_agreed() {
         assert_eq!(asks.matches("+919437000111").count(), 1, "agreed, and asked for: {asks}");
         let metrics = gateway.get("/metrics").body;
         let mut places = vec![("metrics".to_owned(), metrics), ("log".to_owned(), gateway.terminate())];
-        for (path, bytes) in home.files() {
+        // Every key and every value that Redis was ever given is in its append-only file.
+        let redis_files = redis_files.map(|folder| files(folder.as_ref())).unwrap_or_default();
+        assert!(store.is_empty() || !redis_files.is_empty(), "Redis keeps a file");
+        for (path, bytes) in home.files().into_iter().chain(redis_files) {
             places.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
         }
         for (place, text) in places {
@@ -111,7 +117,7 @@ fn the_number_is_nowhere_but_where_the_citizen_agreed() {
                 assert!(!text.contains(number), "{number} is in {place}");
             }
         }
-    });
+    }
 }
 
 #[test]
@@ -222,10 +228,8 @@ fn a_stop_is_clean_and_a_second_gateway_on_one_file_is_refused() {
     let home = Home::new("", "");
     let gateway = home.start();
     gateway.dial("at-en", CITIZEN, "s1", "").expect("a screen");
-    let second = home.command(&["serve"]).output().expect("it runs");
-    assert_eq!(second.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(said.contains("matamat.db") && said.contains("another"), "{said}");
+    let (code, said) = refused(&home);
+    assert!(code == Some(1) && said.contains("matamat.db") && said.contains("another"), "{said}");
     gateway.terminate();
     let gateway = home.start();
     let redial = gateway.dial("at-en", CITIZEN, "s2", "").expect("a screen");
@@ -237,19 +241,19 @@ fn a_store_with_other_keys_or_without_its_key_file_is_refused() {
     let home = Home::new("", "");
     home.start().terminate();
     std::fs::rename(home.path("data/keys"), home.path("kept")).expect("moved");
-    let (_, code, log) = refused(&home);
+    let (code, log) = refused(&home);
     assert!(code == Some(1) && log.contains("data/keys"), "{log}");
     let other = Home::new("", "");
     other.start().terminate();
     std::fs::copy(other.path("data/keys"), home.path("data/keys")).expect("copied");
-    let (_, code, log) = refused(&home);
+    let (code, log) = refused(&home);
     assert!(code == Some(1) && log.contains("other keys"), "{log}");
     std::fs::rename(home.path("kept"), home.path("data/keys")).expect("moved back");
     home.start().terminate();
 }
 
-fn refused(home: &Home) -> (Option<i32>, Option<i32>, String) {
-    let output = home.command(&["serve"]).output().expect("it runs");
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    (None, output.status.code(), log)
+/// Starts a gateway that must not run, and gives its exit code and what it said.
+fn refused(home: &Home) -> (Option<i32>, String) {
+    let (_, code, log) = home.spawn().ended();
+    (code, log)
 }

@@ -172,7 +172,9 @@ async fn pass(shared: Arc<Shared>, client: TcpStream) {
     let (from_server, to_server) = server.into_split();
     // True after an answer: the next bytes of the client begin a round trip.
     let answered = Arc::new(watch::Sender::new(true));
+    // In this order: what was held does not slip through when a cut is followed by a resume.
     tokio::select! {
+        biased;
         _ = cuts.changed() => {}
         _ = requests(shared.clone(), from_client, to_server, answered.clone()) => {}
         _ = answers(shared.clone(), from_server, to_client, answered) => {}

@@ -101,6 +101,15 @@ impl Home {
 
     /// Starts the gateway and waits until it listens.
     pub fn start_unready(&self) -> Gateway {
+        let mut gateway = self.spawn();
+        let started = gateway.line("address=");
+        let at = started.split("address=").nth(1).expect("just seen");
+        gateway.address = at.split_whitespace().next().expect("an address").parse().expect("an address");
+        gateway
+    }
+
+    /// Starts the gateway and waits for nothing: it may die before it listens.
+    pub fn spawn(&self) -> Gateway {
         let mut child = self
             .command(&["serve"])
             .stdout(Stdio::null())
@@ -114,32 +123,26 @@ impl Home {
                 let _ = send.send(line);
             }
         });
-        let mut gateway = Gateway {
-            child,
-            lines,
-            seen: RefCell::default(),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-        };
-        let started = gateway.line("address=");
-        let at = started.split("address=").nth(1).expect("just seen");
-        gateway.address = at.split_whitespace().next().expect("an address").parse().expect("an address");
-        gateway
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Gateway { child, lines, seen: RefCell::default(), address }
     }
 
     /// Every file under it, with its bytes.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        fn gather(dir: &Path, into: &mut Vec<(PathBuf, Vec<u8>)>) {
-            for entry in fs::read_dir(dir).expect("readable").map(|e| e.expect("readable").path()) {
-                match entry.is_dir() {
-                    true => gather(&entry, into),
-                    false => into.push((entry.clone(), fs::read(&entry).expect("readable"))),
-                }
-            }
-        }
-        let mut files = Vec::new();
-        gather(self.dir.path(), &mut files);
-        files
+        files(self.dir.path())
     }
+}
+
+/// Every file under a folder, with its bytes.
+pub fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path()) {
+        match entry.is_dir() {
+            true => found.extend(files(&entry)),
+            false => found.push((entry.clone(), fs::read(&entry).expect("readable"))),
+        }
+    }
+    found
 }
 
 /// A running gateway; killed when dropped.

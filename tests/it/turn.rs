@@ -1,5 +1,6 @@
 //! The turn on the in-memory store: two devices at once, repeats, flows that change under people's feet, expiry.
 
+use crate::{proxy::Proxy, redis_server::RedisServer};
 use matamat::{
     app::Installation,
     domain::{
@@ -13,7 +14,13 @@ use matamat::{
     findings::{Findings, Source},
     flow::{self, check},
     route::Routes,
-    store::{Claim, Load, Queue, due::Due, embedded::Embedded, record::OwedCompletion},
+    store::{
+        Claim, Durability, Load, Queue, Store,
+        due::Due,
+        embedded::Embedded,
+        record::OwedCompletion,
+        redis::{Redis, Target},
+    },
     turn::{Shelf, TimerTurn, Turns, UNROUTED, UssdTurn},
 };
 use std::{sync::Arc, time::Duration};
@@ -29,13 +36,18 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
+        let clock = Clock::manual(START);
+        let store = Embedded::memory(clock.clone()).expect("a store in memory");
+        Bench::on(Arc::new(store), clock)
+    }
+
+    fn on(store: Arc<dyn Store>, clock: Clock) -> Bench {
         let (installation, found) = Installation::read(None);
         let installation = installation.unwrap_or_else(|| panic!("the shipped files are good: {found:?}"));
-        let clock = Clock::manual(START);
         let departments = installation.config.departments.iter().map(|d| Queue::Completion(d.id.clone()));
         Bench {
             turns: Turns {
-                store: Arc::new(Embedded::memory(clock.clone()).expect("a store in memory")),
+                store,
                 shelf: installation.shelf.clone(),
                 routes: installation.routes.clone(),
                 keys: Arc::new(Keys::new(&[1; 32], (1, [2; 32]), None)),
@@ -76,6 +88,12 @@ impl Bench {
             UssdTurn::Screen(reply, _) => reply,
             UssdTurn::Closed => panic!("a screen was waited for"),
         }
+    }
+
+    async fn record(&self) -> matamat::store::record::Record {
+        let citizen = self.turns.keys.citizen(&number());
+        let loaded = self.turns.store.load(&Load { citizen, dialogue: None }).await.expect("a load");
+        loaded.record.expect("a record")
     }
 
     async fn claim(&self, queue: &Queue) -> Vec<matamat::store::Item> {
@@ -133,9 +151,7 @@ async fn two_devices_of_one_citizen_never_mix() {
     for answer in answers {
         answer.await.expect("no panic");
     }
-    let citizen = bench.turns.keys.citizen(&number());
-    let loaded = bench.turns.store.load(&Load { citizen, dialogue: None }).await.expect("a load");
-    let session = loaded.record.expect("a record").session.expect("a session");
+    let session = bench.record().await.session.expect("a session");
     let nodes: Vec<_> = session.answers.iter().map(|given| given.node.as_str()).collect();
     assert_eq!(nodes, ["overall", "topic"], "each answer landed once, one after the other");
 }
@@ -213,4 +229,43 @@ async fn a_completion_that_no_route_wants_is_a_dead_letter() {
     assert_eq!(dead[0].why, "unrouted");
     let owed = OwedCompletion::decode(&dead[0].payload).expect("a completion");
     assert_eq!(owed.completion.answers[0].said, "5");
+}
+
+#[tokio::test]
+async fn the_end_of_a_dialogue_closes_it_and_keeps_the_session_and_the_end_of_another_changes_nothing() {
+    let bench = Bench::new();
+    bench.dial("a", "").await;
+    bench.dial("b", "").await;
+    bench.dial("b", "2").await;
+    let before = bench.record().await;
+    for (session, changes) in [("a", false), ("never", false), ("b", true), ("b", false)] {
+        let version = bench.record().await.version;
+        let step = UssdStep { event: UssdEvent::Timeout, ..bench.step(session, "") };
+        let ended = bench.turns.ussd(&bench.facts, &step, [0; 16]).await.expect("a turn");
+        assert_eq!(ended, UssdTurn::Closed);
+        assert_eq!(bench.record().await.version != version, changes, "{session}");
+    }
+    let after = bench.record().await;
+    assert_eq!((after.dialogue, after.session), (None, before.session));
+}
+
+/// Two round trips a turn, nothing else: by the server's own counters and by a proxy that counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_turns_are_a_thousand_scripts_and_a_thousand_loads() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port()).await;
+    let clock = Clock::shifted();
+    let target = Target::parse(&proxy.url()).expect("a URL");
+    let store = Redis::connect(&target, Durability::Process, clock.clone()).await.expect("it connects");
+    let bench = Bench::on(Arc::new(store), clock);
+    bench.turns.shelf.keep_all(&*bench.turns.store).await.expect("kept");
+    let (scripts, loads, trips) = (server.calls("evalsha"), server.calls("mget"), proxy.round_trips());
+    for session in 0..250 {
+        for history in ["", "1", "1*1", "1*1*1"] {
+            bench.dial(&session.to_string(), history).await;
+        }
+    }
+    assert_eq!(server.calls("evalsha") - scripts, 1_000);
+    assert_eq!(server.calls("mget") - loads, 1_000);
+    assert_eq!(proxy.round_trips() - trips, 2_000);
 }

@@ -281,8 +281,9 @@ impl Held {
         }
     }
 
+    /// Tells callers, and once also the log, why nobody is there.
     fn still_away(&self, why: &str) {
-        self.link.send_if_modified(|link| match link {
+        let another_reason = self.link.send_if_modified(|link| match link {
             Link::Away(known) if known != why => {
                 *known = why.to_owned();
                 true
@@ -293,6 +294,9 @@ impl Held {
             }
             _ => false,
         });
+        if another_reason {
+            tracing::warn!(why, "no Redis yet");
+        }
     }
 }
 
