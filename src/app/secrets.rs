@@ -29,7 +29,7 @@ mod tests {
         let got = |text: &str| get(&SecretSource::Literal(text.into()));
         assert!(got("s3cret").is_ok_and(|secret| secret.expose_secret() == "s3cret"));
         assert_eq!(got("").err().as_deref(), Some("this secret is empty"));
-        let nowhere = get(&SecretSource::Env("MATAMAT_TEST_NOT_SET".into())).err().expect("not set");
+        let nowhere = get(&SecretSource::Env("MATAMAT_TEST_NOT_SET".into())).expect_err("not set");
         assert!(nowhere.contains("MATAMAT_TEST_NOT_SET"), "{nowhere}");
     }
 }

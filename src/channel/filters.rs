@@ -5,7 +5,7 @@ use crate::{
     domain::msisdn::Msisdn,
     expr::{Dialect, Names, Signature, Type, Undefined},
 };
-use minijinja::{State, Value};
+use minijinja::{State, Value, value::ValueKind};
 use std::sync::LazyLock;
 
 /// The dialect of descriptions.
@@ -49,14 +49,13 @@ pub fn reply_names() -> Names {
         .fold(Names::default(), |names, name| names.with(name, Type::Text))
 }
 
-/// A number or a truth where a text is documented, and the other way round, does not hurt.
+/// A number or a truth where a text is documented, and the other way round, does not hurt. A truth is written as in JSON.
 pub fn as_text(value: &Value) -> Option<String> {
-    match value.as_str() {
-        Some(text) => Some(text.to_owned()),
-        None if value.is_number() || value.kind() == minijinja::value::ValueKind::Bool => {
-            Some(value.to_string())
-        }
-        None => None,
+    match value.kind() {
+        ValueKind::String => value.as_str().map(str::to_owned),
+        ValueKind::Number => Some(value.to_string()),
+        ValueKind::Bool => Some(if value.is_true() { "true" } else { "false" }.to_owned()),
+        _ => None,
     }
 }
 
@@ -93,7 +92,7 @@ mod tests {
         let compiled =
             Expression::compile(&DIALECT, expression, &inbound_names()).expect("a good expression");
         let value = compiled.value(&context! { json => context! { x => given }, country => "IN" });
-        assert_eq!(value.as_ref().map(ToString::to_string).as_deref(), expected, "{expression}");
+        assert_eq!(value.as_ref().and_then(as_text).as_deref(), expected, "{expression}");
     }
 
     #[test]
@@ -105,6 +104,8 @@ mod tests {
         check("json.x | lower", "Initiation".into(), Some("initiation"));
         check("json.x | upper", "ab".into(), Some("AB"));
         check("json.x | trim", " a ".into(), Some("a"));
+        check("json.x | trim", true.into(), Some("true"));
+        check("json.x | upper", false.into(), Some("FALSE"));
         check("json.x | digits", "+91-94".into(), Some("9194"));
         check("json.x | tojson", "it's \"<1>\"".into(), Some("\"it's \\\"<1>\\\"\""));
         check("json.x | lower", Value::from(()), None);

@@ -266,3 +266,97 @@ fn auth(table: &Table<'_>) -> Option<Option<Auth>> {
     auth.finish();
     secret.map(|secret| Some(Auth::Secret(secret)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::Findings;
+
+    fn read(text: &str) -> (Option<Settings>, Vec<String>) {
+        let (source, findings) = (Source::new("c.toml", text), Findings::default());
+        let read = Table::read(&source, &findings, |top| Settings::read(&top.tables("channel")[0]));
+        (read, findings.into_sorted().iter().map(|found| found.what.clone()).collect())
+    }
+
+    #[test]
+    fn a_channel_says_what_differs_and_the_vendor_the_rest() {
+        let (read, found) = read(
+            "[[channel]]\nid = 'at-ussd'\nvendor = 'africastalking'\nbearer = 'ussd'\naddress = '*4545*1#'\n\
+             deadline = '3s'\nlanguage = 'or'\nscreen = { ucs2 = 60, latin = true }\nauth = 'none'\n",
+        );
+        assert_eq!(found, Vec::<String>::new());
+        let vendor = Screen { septets: 150, ucs2: 70, latin: false };
+        let facts = read.expect("a good channel").facts("KE", Some(vendor), Duration::from_secs(180));
+        let expected = ChannelFacts {
+            id: ChannelId::parse("at-ussd").expect("a good id"),
+            bearer: Bearer::Ussd,
+            address: "*4545*1#".into(),
+            deadline: Duration::from_secs(3),
+            screen: Screen { septets: 150, ucs2: 60, latin: true },
+            language: Lang::parse("or"),
+            country: "KE".into(),
+            session_limit: Duration::from_secs(180),
+        };
+        assert_eq!(facts, expected);
+    }
+
+    fn check(keys: &str, expected: &[&str]) {
+        let text = format!("[[channel]]\nid = 'x'\nvendor = 'simulator'\n{keys}\n");
+        assert_eq!(read(&text).1, expected, "{keys}");
+    }
+
+    #[test]
+    fn a_fault_names_the_key() {
+        check("", &[]);
+        check("country = 'GH'\ndeadline = '60s'\nauth = { secret = { env = 'IN' } }", &[]);
+        check("deadline = '61s'", &["`channel.deadline` must lie between 500ms and 60s"]);
+        check("deadline = '499ms'", &["`channel.deadline` must lie between 500ms and 60s"]);
+        check("country = 'india'", &["\"india\" is no country"]);
+        check("country = 'QQ'", &["\"QQ\" is no country"]);
+        check("language = '?'", &["\"?\" is no language tag"]);
+        check("bearer = 'sms'", &["channels for SMS are not built yet"]);
+        check("bearer = 'fax'", &["there is no bearer \"fax\""]);
+        check("tps = 50", &["`channel.tps` is not built yet"]);
+        check("auth = { addresses = ['10.0.0.1'] }", &["`channel.auth.addresses` is not built yet"]);
+        check("auth = 'some'", &["`channel.auth` says nobody may call, or everybody"]);
+        check("auth = { secret = {} }", &["`channel.auth.secret` must say where a secret comes from"]);
+        check(
+            "screen = { septets = 300 }",
+            &["`channel.screen.septets` must be a whole number from 20 to 182, not 300"],
+        );
+        check("adress = '*1#'", &["`channel.adress` is no key"]);
+    }
+
+    fn check_vendor(vendor: &str, expected: Result<Vendor, (&str, &str)>) {
+        let text = format!("[[channel]]\nid = 'x'\nvendor = '{vendor}'\n");
+        let (source, findings) = (Source::new("c.toml", &text), Findings::default());
+        let read = Table::read(&source, &findings, |top| Settings::read(&top.tables("channel")[0]));
+        let found = findings.into_sorted();
+        let told = found.first().map(|f| (f.what.as_str(), f.hint.as_deref().unwrap_or("")));
+        assert_eq!(
+            read.map(|settings| settings.vendor.value).ok_or(told),
+            expected.map_err(Some),
+            "{vendor}"
+        );
+    }
+
+    #[test]
+    fn a_vendor_is_known_described_or_told_apart() {
+        check_vendor("simulator", Ok(Vendor::Simulator));
+        check_vendor("africastalking", Ok(Vendor::Described("africastalking".into())));
+        check_vendor("file:telcos/x.toml", Ok(Vendor::File("telcos/x.toml".into())));
+        check_vendor("kannel", Err(("the vendor \"kannel\" is not built yet", "")));
+        check_vendor("smpp", Err(("the vendor \"smpp\" is not built yet", "")));
+        check_vendor(
+            "africastakling",
+            Err(("there is no vendor \"africastakling\"", "did you mean \"africastalking\"?")),
+        );
+        check_vendor(
+            "acme",
+            Err((
+                "there is no vendor \"acme\"",
+                "\"file:telcos/my-telco.toml\" takes a description of your own",
+            )),
+        );
+    }
+}

@@ -29,7 +29,10 @@ pub enum NotMsisdn {
 
 /// Whether numbers can be read as those of this country (two capital letters, ISO 3166).
 pub fn is_country(country: &str) -> bool {
-    country.parse::<Region>().is_ok()
+    // Any two letters can be a region; only one with a calling code has numbers.
+    country
+        .parse::<Region>()
+        .is_ok_and(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(region).is_some())
 }
 
 impl Msisdn {
