@@ -257,3 +257,62 @@ fn refused(home: &Home) -> (Option<i32>, String) {
     let (_, code, log) = home.spawn().ended();
     (code, log)
 }
+
+#[test]
+fn beyond_loopback_the_operators_side_asks_for_its_token() {
+    let open = "[admin]\ntoken = { env = 'OPERATORS' }\n";
+    let home = Home::new("", open);
+    home.set("MATAMAT_SERVER__LISTEN", "0.0.0.0:0");
+    let (code, said) = refused(&home);
+    assert!(code == Some(1) && said.contains("the environment has no OPERATORS"), "{said}");
+    home.set("OPERATORS", "s3:cret");
+    let gateway = home.start();
+    let ask = |path: &str, method: &str, sent: &str| {
+        let headers = [("Authorization", sent), ("Content-Type", "application/json")];
+        let dial = br#"{"msisdn":"+919437000001","session":"s","code":"*4545*1#","event":"start"}"#;
+        http(gateway.address, method, path, &headers, if method == "POST" { dial } else { b"" })
+            .expect("an answer")
+            .status
+    };
+    // "anybody:s3:cret" as a browser sends it.
+    let basic = "Basic YW55Ym9keTpzMzpjcmV0";
+    for (path, method) in [("/metrics", "GET"), ("/phone", "GET"), ("/in/phone/ussd", "POST")] {
+        assert_eq!(ask(path, method, ""), 401, "{path}");
+        assert_eq!(ask(path, method, "Bearer wrong"), 401, "{path}");
+        assert_eq!(ask(path, method, "Bearer s3:cret"), 200, "{path}");
+        assert_eq!(ask(path, method, basic), 200, "{path}");
+    }
+    assert_eq!((ask("/healthz", "GET", ""), ask("/readyz", "GET", "")), (200, 200), "probes need no token");
+    assert!(gateway.dial("at-en", CITIZEN, "s", "").expect("a screen").starts_with("CON "), "telcos neither");
+    assert!(!gateway.terminate().contains("s3:cret"));
+}
+
+#[test]
+fn a_listener_of_the_operators_own_leaves_the_telcos_their_doors_only() {
+    let home = Home::new("", "[admin]\nlisten = '127.0.0.1:0'\n");
+    let gateway = home.start_unready();
+    for path in ["/healthz", "/readyz", "/metrics", "/phone"] {
+        assert_eq!(gateway.get(path).status, 404, "{path}");
+    }
+    let dial = br#"{"msisdn":"+919437000001","session":"s","code":"*4545*1#","event":"start"}"#;
+    let reply = http(gateway.address, "POST", "/in/phone/ussd", &[], dial).expect("an answer");
+    assert_eq!(reply.status, 404, "the phone for people is the operators'");
+    until("telcos come in", || {
+        gateway.dial("at-en", CITIZEN, "s", "").expect("a screen").starts_with("CON ").then_some(())
+    });
+}
+
+#[test]
+fn beyond_loopback_a_channel_authenticates_or_says_that_it_does_not() {
+    let home = Home::new("", "[[channel]]\nid = 'careless'\nvendor = 'africastalking'\nbearer = 'ussd'\n");
+    home.set("MATAMAT_SERVER__LISTEN", "0.0.0.0:0");
+    let (code, said) = refused(&home);
+    assert_eq!(code, Some(1));
+    for part in
+        ["the channel \"careless\" can be called from anywhere", "the operators' side", "token = { env"]
+    {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
+    home.unset("MATAMAT_SERVER__LISTEN");
+    home.start().terminate();
+}
