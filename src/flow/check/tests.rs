@@ -163,7 +163,7 @@ fn a_flow_lays_its_own_words_over_the_engines() {
         let lang = Lang::parse(tag).expect("a language");
         flow.texts.more.pick(lang, Form::Screen).fallback.clone()
     };
-    assert_eq!([said("en"), said("or")], ["Next page", "ଅଧିକ"]);
+    assert_eq!([said("en"), said("or")], ["Next page", "ଆଗକୁ"]);
 }
 
 proptest! {
