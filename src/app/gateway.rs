@@ -63,6 +63,9 @@ pub enum StartError {
     /// The metrics cannot be set up.
     #[error("cannot set up metrics: {0}")]
     Metrics(String),
+    /// What runs by itself ended by itself, which is a bug: better started again by whoever watches over us.
+    #[error("the workers died; the log says why")]
+    WorkersDied,
     /// A thread cannot be started, or the server failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -89,7 +92,7 @@ pub struct Gateway {
     stop: watch::Sender<bool>,
     servers: Vec<ServerHandle>,
     workers: JoinHandle<()>,
-    failed: watch::Receiver<Option<String>>,
+    failed: watch::Receiver<String>,
     tracker: Tracker,
     stores: Stores,
 }
@@ -103,7 +106,7 @@ impl Gateway {
         let shared = Arc::new(Shared::of(installation, stores.clone(), keys, clock));
         let readiness = Arc::new(shared.readiness(metrics));
         let (stop, stopped) = watch::channel(false);
-        let (fail, failed) = watch::channel(None);
+        let (fail, failed) = watch::channel(String::new());
         let workers = start_workers(shared.clone(), readiness.clone(), stopped, fail)?;
         let (address, operators, servers) = start_doors(&shared, &readiness)?;
         Ok(Gateway {
@@ -122,10 +125,14 @@ impl Gateway {
     pub async fn run(mut self) -> Result<(), StartError> {
         let told = tokio::select! {
             signal = stop_signal() => { tracing::info!("{signal}: finishing what is under way"); None }
-            _ = self.failed.changed() => self.failed.borrow().clone(),
+            failed = self.failed.changed() => Some(match failed {
+                Ok(()) => StartError::OtherKeys(self.failed.borrow().clone()),
+                // The workers hold the other end for as long as they live.
+                Err(_) => StartError::WorkersDied,
+            }),
         };
         self.stop().await;
-        told.map_or(Ok(()), |path| Err(StartError::OtherKeys(path)))
+        told.map_or(Ok(()), Err)
     }
 
     /// No new callbacks; what is under way is finished, each part inside its limit.
@@ -207,7 +214,7 @@ fn start_workers(
     shared: Arc<Shared>,
     readiness: Arc<Readiness>,
     stopped: watch::Receiver<bool>,
-    fail: watch::Sender<Option<String>>,
+    fail: watch::Sender<String>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("workers".into()).spawn(move || {
@@ -226,13 +233,13 @@ async fn open(
     shared: &Shared,
     store: &dyn Store,
     mut stopped: watch::Receiver<bool>,
-    fail: &watch::Sender<Option<String>>,
+    fail: &watch::Sender<String>,
 ) -> bool {
     loop {
         match open_once(shared, store).await {
             Ok(KeysFound::Adopted | KeysFound::Same) => return true,
             Ok(KeysFound::Other) => {
-                let _ = fail.send(Some(shared.installation.config.keys_file.display().to_string()));
+                let _ = fail.send(shared.installation.config.keys_file.display().to_string());
                 return false;
             }
             Err(error) => tracing::warn!(%error, "not ready yet"),
