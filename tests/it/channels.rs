@@ -155,7 +155,7 @@ fn check_survives(callback: &Callback, outcome: &TurnOutcome) {
 /// Names that some vendor looks at.
 const NAMES: &str = "sessionId|phoneNumber|serviceCode|text|status|MSISDN|USSDCODE|INPUT|clean|x";
 /// Values that somebody may send: numbers, dials, bytes in percent signs, signs that are no escape.
-const VALUES: &str = "|%2B919437000001|09437000001|\\*415\\*33(\\*[0-9]){0,3}(%23)?|(%[0-9a-f]{2}){1,4}|%z[+&=;*#]{0,3}|.{0,12}";
+const VALUES: &str = "|x?%2B919437000001|09437000001|\\*415\\*33(\\*[0-9]){0,3}(%23)?|(%[0-9a-f]{2}){1,4}|%z[+&=;*#]{0,3}|.{0,12}";
 
 fn outcomes() -> impl Strategy<Value = TurnOutcome> {
     let screen = (".{0,200}", any::<bool>())
@@ -188,7 +188,7 @@ proptest! {
     fn any_json_is_understood_or_refused(
         members in prop::collection::btree_map(
             "Type|Mobile|SessionId|ServiceCode|Message|Sequence|Language|msisdn|session|event|input",
-            "\"[a-zA-Z+*#0-9]{0,14}\"|-?[0-9]{1,20}|1e[0-9]{1,3}|true|null|\\{\\}|\\[1\\]|\"919437000001\"|[\\[{]{0,200}", 0..9),
+            "\"[a-zA-Z+*#0-9]{0,14}\"|-?[0-9]{1,20}|1e[0-9]{1,3}|true|null|\\{\\}|\\[1\\]|\"x?919437000001\"|[\\[{]{0,200}", 0..9),
         outcome in outcomes(),
     ) {
         let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
