@@ -17,7 +17,10 @@ pub use limit::Limiter;
 pub use settings::{AdminSettings, Settings};
 
 use crate::turn::Turns;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{
+    FromRequest, Handler, HttpResponse, Resource,
+    web::{self, Data, ServiceConfig},
+};
 use secrecy::SecretString;
 use std::sync::Arc;
 
@@ -57,10 +60,22 @@ pub fn routes(config: &mut ServiceConfig, hall: Hall, side: Side) {
     config.route("/in/{channel}/{kind}", web::route().to(callback::callback));
     config.route("/in/{channel}/{kind}/{tail:.*}", web::route().to(callback::callback));
     if side != Side::Telcos {
-        config.route("/healthz", web::get().to(health::alive));
-        config.route("/readyz", web::get().to(health::ready));
-        config.route("/metrics", web::get().to(health::metrics));
-        config.route("/phone", web::get().to(health::phone));
+        config.service(read_only("/healthz", health::alive));
+        config.service(read_only("/readyz", health::ready));
+        config.service(read_only("/metrics", health::metrics));
+        config.service(read_only("/phone", health::phone));
     }
     config.default_service(web::route().to(problem::nothing_here));
+}
+
+/// A path that is read, by GET, or probed, by HEAD.
+fn read_only<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args, Output = HttpResponse>,
+    Args: FromRequest + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::route().to(problem::read_only))
 }

@@ -1,7 +1,10 @@
 //! Errors become HTTP here and only here: RFC 9457 problem details. Nothing of what the stranger sent is in them.
 
 use crate::domain::metric;
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+};
 use serde_json::json;
 
 /// A problem document.
@@ -24,4 +27,11 @@ pub fn refused(status: StatusCode, detail: &str, reason: &'static str) -> HttpRe
 /// For a path that nothing stands at.
 pub async fn nothing_here() -> HttpResponse {
     problem(StatusCode::NOT_FOUND, "there is nothing at this path")
+}
+
+/// For a path that can only be read.
+pub async fn read_only() -> HttpResponse {
+    let mut refusal = problem(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET and HEAD only");
+    refusal.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+    refusal
 }

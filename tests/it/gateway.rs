@@ -175,6 +175,15 @@ fn bad_input_gets_a_problem_document_and_a_counter() {
     }
     let right = gateway.post_form("/in/at-secret/ussd/open%2Fsesame", good).expect("an answer");
     assert!(right.body.starts_with("CON "), "{}", right.body);
+    for path in ["/healthz", "/readyz", "/metrics", "/phone"] {
+        let asked = |method| http(gateway.address, method, path, &[], b"").expect("an answer");
+        assert_eq!((asked("GET").status, asked("HEAD").status), (200, 200), "{path}");
+        assert_eq!(
+            (asked("POST").status, asked("POST").headers["allow"].as_str()),
+            (405, "GET, HEAD"),
+            "{path}"
+        );
+    }
     for probe in ["GET", "HEAD"] {
         let reply = http(gateway.address, probe, "/in/at-en/ussd", &[], b"").expect("an answer");
         assert_eq!(reply.status, 200, "a {probe} probe");
