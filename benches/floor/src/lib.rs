@@ -6,7 +6,9 @@
 
 use actix_web::{HttpResponse, HttpServer, web};
 use clap::Parser;
+use redis::Script;
 use serde::Deserialize;
+use std::sync::LazyLock;
 
 /// A callback, as the form brings it. What nobody reads is not named.
 #[derive(Debug, Deserialize)]
@@ -47,6 +49,18 @@ const SCREENS: [&str; TURNS] = [
 pub fn screen(turn: usize) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(SCREENS[turn])
 }
+
+/// A script that is trivial, and yet all that a turn needs: does the state still stand as it was read, then the new one
+/// and an event.
+pub static TRIVIAL: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.call('GET', KEYS[1]) or ''
+         if now ~= ARGV[1] then return 0 end
+         redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+         redis.call('XADD', KEYS[2], 'MAXLEN', '~', 10000, '*', 'e', ARGV[4])
+         return 1",
+    )
+});
 
 /// What every floor is told.
 #[derive(Debug, Clone, Parser)]

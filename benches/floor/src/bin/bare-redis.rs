@@ -3,23 +3,10 @@
 
 use actix_web::{HttpResponse, web::Form};
 use clap::Parser;
-use floor::{Callback, Listen, screen, serve};
-use redis::{AsyncCommands as _, Script, aio::MultiplexedConnection};
-use std::{
-    cell::RefCell,
-    sync::{Arc, LazyLock},
-};
+use floor::{Callback, Listen, TRIVIAL, screen, serve};
+use redis::{AsyncCommands as _, aio::MultiplexedConnection};
+use std::{cell::RefCell, sync::Arc};
 
-/// Trivial, and yet all that a turn needs: does the state still stand as it was read, then the new one and an event.
-static COMMIT: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local now = redis.call('GET', KEYS[1]) or ''
-         if now ~= ARGV[1] then return 0 end
-         redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-         redis.call('XADD', KEYS[2], 'MAXLEN', '~', 10000, '*', 'e', ARGV[4])
-         return 1",
-    )
-});
 /// How long a state lives, in seconds.
 const LIFE: u64 = 300;
 
@@ -50,7 +37,7 @@ async fn turn(client: &redis::Client, callback: &Callback) -> redis::RedisResult
     let key = format!("f:{}", callback.phone);
     let found: Option<String> = redis.get(&key).await?;
     let next = format!("{}|hospital-visit|q{}|{}|or", callback.session, callback.turn(), callback.text);
-    let mut commit = COMMIT.prepare_invoke();
+    let mut commit = TRIVIAL.prepare_invoke();
     commit.key(&key).key("f:events").arg(found.unwrap_or_default()).arg(next).arg(LIFE).arg(&callback.text);
     commit.invoke_async(&mut redis).await
 }

@@ -174,6 +174,9 @@ fn tell(args: &Args, target: &Target, connections: usize, round: usize, s: &Samp
         s.wrong,
         s.errors
     );
+    if let Some(why) = &s.last_wrong {
+        eprintln!("         {why}");
+    }
     if let Some(file) = &args.json {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
         writeln!(file, "{line}")?;

@@ -2,6 +2,7 @@
 //! (`record`), with another citizen's ids filled in. It decides nothing; it reads one thing out of what it loaded, the
 //! version, because the script compares it. So it is the gateway's share in Redis and the way there, without the gateway.
 
+mod spent;
 mod template;
 
 use actix_web::{HttpResponse, web::Form};
@@ -28,6 +29,9 @@ struct Args {
     /// What `record` wrote while one dialogue of four turns was played.
     #[arg(long)]
     recording: PathBuf,
+    /// Instead of serving: plays so many citizens' dialogues turn by turn and prints what Redis spends on each commit.
+    #[arg(long)]
+    spent: Option<usize>,
 }
 
 thread_local! {
@@ -64,6 +68,12 @@ impl Floor {
     }
 }
 
+/// The version in a record that was loaded.
+fn version(loaded: &[Option<Vec<u8>>]) -> Option<u64> {
+    let bytes = loaded.first()?.as_ref()?.get(1..9)?;
+    Some(u64::from_be_bytes(bytes.try_into().expect("eight bytes")))
+}
+
 fn hash(text: &str) -> [u8; 16] {
     let half = |n: u8| {
         let mut hasher = DefaultHasher::new();
@@ -90,6 +100,9 @@ async fn main() -> anyhow::Result<()> {
     }
     let dialogue = recording.dialogue()?;
     ensure!(dialogue.turns.len() == TURNS, "{} turns were recorded, not {TURNS}", dialogue.turns.len());
+    if let Some(citizens) = args.spent {
+        return spent::print(&dialogue, redis, citizens).await;
+    }
     let floor = Arc::new(Floor { client, dialogue });
     let answer = move |callback: Form<Callback>| {
         let floor = Arc::clone(&floor);
