@@ -16,7 +16,7 @@ pub fn pages(body: &str, screen: Screen, foot: impl Fn(bool, bool) -> String) ->
         return vec![whole];
     }
     let mut pages = Vec::new();
-    let mut rest = body;
+    let mut rest = body.trim_start_matches(['\n', ' ']);
     while !rest.is_empty() && pages.len() < PAGES_MAX {
         let first = pages.is_empty();
         let last = footed(rest, &foot(first, true));
@@ -64,7 +64,6 @@ fn cut(text: &str, fits: impl Fn(&str) -> bool) -> Option<usize> {
         ends.filter(|end| *end > 0).take_while(|end| fits(text[..*end].trim_end())).last()
     };
     let lines = longest(&mut text.match_indices('\n').map(|(at, _)| at));
-    // A line cut that leaves most of the page empty is worse than a cut between words.
     let words = || longest(&mut text.match_indices([' ', '\n']).map(|(at, _)| at));
     let clusters = || longest(&mut text.grapheme_indices(true).map(|(at, cluster)| at + cluster.len()));
     let characters = || longest(&mut text.char_indices().map(|(at, c)| at + c.len_utf8()));
