@@ -95,8 +95,8 @@ mod tests {
         check("one two three four five six", &["one two\n98 More", "three four five six"]);
         check("abcdefghijklmnopqrstuvwxyz", &["abcdefghijkl\n98 More", "mnopqrstuvwxyz"]);
         check("", &[""]);
-        // Sixteen units leave room for eight beside the foot: two syllables of four, and none is cut.
-        check("କ୍ଷିକ୍ଷିକ୍ଷିକ୍ଷିକ୍ଷି", &["କ୍ଷିକ୍ଷି\n98 More", "କ୍ଷିକ୍ଷିକ୍ଷି"]);
+        // Sixteen units leave room for eight beside the foot: a letter and a syllable of four, and none is cut.
+        check("ଆକ୍ଷିକ୍ଷିକ୍ଷିକ୍ଷି", &["ଆକ୍ଷି\n98 More", "କ୍ଷିକ୍ଷିକ୍ଷି"]);
     }
 
     proptest! {

@@ -500,10 +500,32 @@ fn a_session_at_a_node_that_the_flow_does_not_have_ends_politely_with_what_there
     let screen = Screen::default();
     let mut session = step(flow, fresh(flow, 1), Event::Dialled { typed: "2".into(), screen }, START).session;
     session.place = Place::At { node: "gone".into(), page: 3, tries: 1 };
-    let last = step(flow, session, Event::Answered { text: "1".into(), screen }, START);
-    assert_eq!(last.session.place, Place::Over);
-    assert!(last.effects.contains(&Effect::Respond(Status::Partial)), "{:?}", last.effects);
-    assert!(shown(&last)[0].1, "{:?}", last.effects);
+    for event in [
+        Event::Answered { text: "1".into(), screen },
+        Event::Dialled { typed: String::new(), screen },
+        Event::Expired,
+    ] {
+        let last = step(flow, session.clone(), event.clone(), START);
+        assert_eq!(last.session.place, Place::Over);
+        assert!(last.effects.contains(&Effect::Respond(Status::Partial)), "{:?}", last.effects);
+        let waits = event != Event::Expired;
+        assert_eq!(shown(&last).iter().filter(|(_, end)| *end).count(), usize::from(waits), "{last:?}");
+        let told = Effect::Fault { node: "gone".into(), fault: Fault::Lost };
+        assert_eq!(last.effects.contains(&told), waits, "a fault that somebody met is counted");
+    }
+}
+
+#[test]
+fn pages_are_turned_back_on_a_larger_screen_too() {
+    let flow = &FLOWS[1];
+    let small = Screen { septets: 40, ..Screen::default() };
+    let mut last = dialled(flow, fresh(flow, 0), "5", small);
+    for _ in 0..3 {
+        last = answered(flow, last.session, "98", small);
+    }
+    assert!(matches!(last.session.place, Place::At { page: 3, .. }), "{:?}", last.session.place);
+    let back = answered(flow, last.session, "0", Screen { septets: 182, ..small });
+    assert!(matches!(back.session.place, Place::At { page: 0 | 1, .. }), "{:?}", back.session.place);
 }
 
 #[test]
