@@ -2,7 +2,7 @@
 
 use super::{Checker, MOST_NODES, is_name, links, ways::Ways, words::Writer};
 use crate::{
-    domain::lang::Lang,
+    domain::{lang::Lang, message::Screen},
     expr::{Names, RESERVED, Type},
     flow::{
         document::{KindEntry, NodeEntry, OptionEntry},
@@ -16,10 +16,11 @@ use crate::{
             yes_no::YesNo,
         },
     },
+    text::gsm::{fits, septets, units},
 };
 use std::{collections::BTreeSet, ops::Range};
 
-/// What one USSD page shows when a character needs UCS-2, in UTF-16 units.
+/// What one USSD page shows when a character needs UCS-2, in UTF-16 units: that of [`Screen::default`].
 const PAGE_UNITS: usize = 70;
 
 /// Checks every node; `None` when one of them cannot be made.
@@ -207,7 +208,11 @@ impl<'a> Reader<'a> {
             Some(KindEntry::Choice { options }) => options,
             _ => &[],
         };
-        self.long_line(&self.entries[at].words.span, words, 0);
+        let span = &self.entries[at].words.span;
+        match kind {
+            Kind::Say(_) => self.long_saying(span, words),
+            _ => self.long_line(span, words, 0),
+        }
         for (entry, option) in entries.iter().zip(options) {
             self.long_line(&entry.words.span, &option.words, "1 ".len());
         }
@@ -215,19 +220,44 @@ impl<'a> Reader<'a> {
 
     fn long_line(&self, span: &Range<usize>, words: &Words, before: usize) {
         for lang in &self.checker.languages {
-            let longest = |name: &str| {
-                let field = self.checker.context.iter().find(|field| field.name == name);
-                "x".repeat(field.map_or(11, |field| field.max))
-            };
-            let screen = words.pick(*lang, Form::Screen).template.without(longest);
-            let units = screen.lines().map(|line| before + line.encode_utf16().count()).max().unwrap_or(0);
+            let screen = self.longest(words, *lang);
+            let units = screen.lines().map(|line| before + units(line)).max().unwrap_or(0);
             if !screen.is_ascii() && units > PAGE_UNITS {
                 let what =
                     format!("in `{lang}` a line takes up to {units} units; a USSD page shows {PAGE_UNITS}");
-                let hint = format!("give it shorter words for the small screen: ussd.{lang} = \"…\"");
-                self.checker.findings.note(self.checker.source, span.clone(), what, &hint);
+                self.shorten(span, *lang, what);
             }
         }
+    }
+
+    /// Nobody can turn the page of what is said: the next question, or the end, comes with it.
+    fn long_saying(&self, span: &Range<usize>, words: &Words) {
+        for lang in &self.checker.languages {
+            let screen = self.longest(words, *lang);
+            if !fits(&screen, Screen::default()) {
+                let (takes, shows) = match septets(&screen) {
+                    Some(septets) => (septets, Screen::default().septets.into()),
+                    None => (units(&screen), PAGE_UNITS),
+                };
+                let what =
+                    format!("in `{lang}` this takes up to {takes} of the {shows} that the one page shows");
+                self.shorten(span, *lang, what);
+            }
+        }
+    }
+
+    /// What stands on the screen when every name is as long as it can be.
+    fn longest(&self, words: &Words, lang: Lang) -> String {
+        let longest = |name: &str| {
+            let field = self.checker.context.iter().find(|field| field.name == name);
+            "x".repeat(field.map_or(11, |field| field.max))
+        };
+        words.pick(lang, Form::Screen).template.without(longest)
+    }
+
+    fn shorten(&self, span: &Range<usize>, lang: Lang, what: String) {
+        let hint = format!("give it shorter words for the small screen: ussd.{lang} = \"…\"");
+        self.checker.findings.note(self.checker.source, span.clone(), what, &hint);
     }
 }
 
