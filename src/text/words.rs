@@ -85,7 +85,7 @@ const NO: [(In, &[&str]); 2] = [
 ];
 
 /// Assent: a yes only where permission is asked for.
-const ASSENT: [&str; 14] = [
+const ASSENT: [&str; 15] = [
     "ରାଜି",
     "ଠିକ୍ ଅଛି",
     "ଠିକ ଅଛି",
@@ -97,6 +97,7 @@ const ASSENT: [&str; 14] = [
     "thik achhi",
     "thik achi",
     "hau",
+    "hela",
     "thik hai",
     "theek hai",
     "ok",
