@@ -118,3 +118,19 @@ fn a_store_without_room_is_told_and_goes_on_when_there_is_room() {
     until("there is room again", || (gateway.get("/readyz").status == 200).then_some(()));
     at_last(&gateway, "a", "2", "CON What");
 }
+
+#[test]
+fn a_store_that_came_back_empty_gets_our_keys_and_flows_again() {
+    let redis = RedisServer::start();
+    let home = Home::new(&redis.url(), HASTY);
+    let gateway = home.start();
+    at_last(&gateway, "a", "", "CON How");
+    redis.cli(&["flushall"]);
+    let log = gateway.line("the store came back empty");
+    assert!(log.contains("ERROR"), "{log}");
+    // Another gateway, with keys of its own, is not let in.
+    let stranger = Home::new(&redis.url(), HASTY);
+    let (_, code, said) = stranger.spawn().ended();
+    assert!(code == Some(1) && said.contains("has been used before"), "{said}");
+    at_last(&gateway, "b", "", "CON How");
+}
