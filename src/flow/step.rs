@@ -1,8 +1,8 @@
 //! `step`: total, never fails, never waits. One event moves one session; what shall be done about it comes back as a list.
 //!
 //! Wrong answers are expected: the question is put again with a hint, and the third one that is not understood takes the
-//! way out. `0` goes back to correct an answer, and what was answered after it is asked again, so that a branch that was
-//! left accuses nobody. A long question is paged; [`MORE`] shows the rest.
+//! way out. `0` goes back to correct an answer, and what was answered after it is asked again; so it is where a flow
+//! goes round. A long question is paged; [`MORE`] shows the rest.
 
 use super::{
     effect::{Effect, Fault, TimerKind},
@@ -124,11 +124,11 @@ impl<'a> Walk<'a> {
         self.over(answered.then_some(Status::Partial));
     }
 
-    /// A redial shows the open question from its first page.
+    /// A redial shows the open question from its first page, whole and without a hint: what went wrong may be days ago.
     fn show_again(&mut self, screen: Screen) {
         self.screen = screen;
         match self.node() {
-            Some((node, _, tries)) => self.show(node, 0, tries),
+            Some((node, ..)) => self.show(node, 0, 0),
             None => self.lost(),
         }
     }
@@ -154,18 +154,26 @@ impl<'a> Walk<'a> {
             (_, Reading::Understood(value, goto)) => {
                 let said = typed.chars().take(node.kind.kept().min(SAID_MAX)).collect();
                 let given = Given { node: node.id.clone(), value, said, at: self.now };
-                self.session.answers.retain(|before| before.node != given.node);
+                self.forget(node);
                 self.session.answers.push(given);
                 let target = goto.unwrap_or_else(|| self.onward(node));
                 self.go(target);
             }
             (_, Reading::Skipped) => {
-                self.session.answers.retain(|before| before.node != node.id);
+                self.forget(node);
                 let target = self.onward(node);
                 self.go(target);
             }
             (_, Reading::Not) if tries + 1 >= TRIES => self.go(node.otherwise),
             (_, Reading::Not) => self.show(node, 0, tries + 1),
+        }
+    }
+
+    /// A question that is answered anew begins its part of the way anew: what was answered to it and since then goes, so that
+    /// a branch that was left accuses nobody and consents to nothing.
+    fn forget(&mut self, node: &Node) {
+        if let Some(before) = self.session.answers.iter().position(|given| given.node == node.id) {
+            self.session.answers.truncate(before);
         }
     }
 
@@ -250,8 +258,19 @@ impl<'a> Walk<'a> {
         if text.is_empty() {
             text = self.engine(&self.flow.texts.over).into_owned();
         }
-        let text = page::only(&text, self.screen);
+        if !fits(&text, self.screen) {
+            text = self.most_needed(&text);
+        }
         self.effects.push(Effect::Show { text, end: true });
+    }
+
+    /// Nothing can follow the last screen. Of a text that does not fit it the part with the reference number is shown, else
+    /// its beginning.
+    fn most_needed(&self, text: &str) -> String {
+        let mut pages = page::pages(text, self.screen, |_, _| String::new());
+        let reference = self.session.response.reference();
+        let needed = pages.iter().position(|page| page.contains(&reference)).unwrap_or(0);
+        pages.swap_remove(needed)
     }
 
     /// Puts a new question, behind what is to be said before it. Where both leave no room for one another the question
@@ -266,7 +285,7 @@ impl<'a> Walk<'a> {
         if pages.len() == 1 && fits(&together, self.screen) {
             return self.stand(node, 0, 0, together);
         }
-        let more = format!("{MORE} {}", self.word(&self.flow.texts.more));
+        let more = format!("{MORE} {}", self.engine(&self.flow.texts.more));
         let preface = page::pages(&said, self.screen, |_, _| more.clone()).swap_remove(0);
         self.stand(node, PREFACE, 0, preface);
     }
@@ -290,7 +309,8 @@ impl<'a> Walk<'a> {
     }
 
     /// A question's pages: the text, the options, the keys that go elsewhere; after an answer that was not understood the
-    /// hint before it. Where the hint leaves no room, lines of the text give way before the options do.
+    /// hint before it. Where that takes a page more, what the kind can do without gives way first. A yes and its meaning
+    /// stay on the page of their question, so there the hint gives way.
     fn pages(&mut self, node: &'a Node, tries: u8) -> Vec<String> {
         let text = self.text(node, &node.words);
         let plain = self.paged(node, "", &text);
@@ -305,36 +325,31 @@ impl<'a> Walk<'a> {
             if hinted.len() <= plain.len() {
                 return hinted;
             }
-            match rest.split_once('\n') {
-                Some((_, after)) => rest = after,
-                None if rest.is_empty() => return self.paged(node, &hint, &text),
-                None => rest = "",
+            match node.kind.shorter(rest) {
+                Some(shorter) => rest = shorter,
+                None if matches!(node.kind, Kind::YesNo(_)) => return plain,
+                None => return self.paged(node, &hint, &text),
             }
         }
     }
 
-    fn paged(&self, node: &'a Node, hint: &str, text: &str) -> Vec<String> {
+    fn paged(&mut self, node: &'a Node, hint: &str, text: &str) -> Vec<String> {
+        let flow = self.flow;
         let mut body = String::with_capacity(hint.len() + text.len() + 64);
         [hint, text].into_iter().filter(|part| !part.is_empty()).for_each(|part| line(&mut body, part));
-        node.kind.options(&self.flow.texts, &mut |key, words| {
+        node.kind.options(&flow.texts, &mut |key, words| {
             line(&mut body, key);
             body.push(' ');
-            body.push_str(self.word(words));
+            body.push_str(&self.text(node, words));
         });
         if !self.session.answers.is_empty() {
-            let with_back = format!("{body}\n{BACK} {}", self.word(&self.flow.texts.back));
+            let with_back = format!("{body}\n{BACK} {}", self.engine(&flow.texts.back));
             if fits(&with_back, self.screen) {
                 return vec![with_back];
             }
         }
-        let more = self.word(&self.flow.texts.more);
+        let more = self.engine(&flow.texts.more);
         page::pages(&body, self.screen, |_, last| if last { String::new() } else { format!("{MORE} {more}") })
-    }
-
-    /// A word beside a key, or an option.
-    fn word(&self, words: &'a Words) -> &'a str {
-        let text = words.pick(self.session.language, form(self.screen));
-        text.template.literal().unwrap_or(&text.fallback)
     }
 
     fn say(&mut self, text: &str) {
@@ -368,8 +383,12 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A fault counts once a step, however often a text is tried for room.
     fn fault(&mut self, node: &Node, fault: Fault) {
-        self.effects.push(Effect::Fault { node: node.id.clone(), fault });
+        let fault = Effect::Fault { node: node.id.clone(), fault };
+        if !self.effects.contains(&fault) {
+            self.effects.push(fault);
+        }
     }
 
     /// What expressions see.

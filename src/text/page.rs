@@ -16,7 +16,7 @@ pub fn pages(body: &str, screen: Screen, foot: impl Fn(bool, bool) -> String) ->
         return vec![whole];
     }
     let mut pages = Vec::new();
-    let mut rest = body;
+    let mut rest = body.trim_start_matches(['\n', ' ']);
     while !rest.is_empty() && pages.len() < PAGES_MAX {
         let first = pages.is_empty();
         let last = footed(rest, &foot(first, true));
@@ -64,7 +64,6 @@ fn cut(text: &str, fits: impl Fn(&str) -> bool) -> Option<usize> {
         ends.filter(|end| *end > 0).take_while(|end| fits(text[..*end].trim_end())).last()
     };
     let lines = longest(&mut text.match_indices('\n').map(|(at, _)| at));
-    // A line cut that leaves most of the page empty is worse than a cut between words.
     let words = || longest(&mut text.match_indices([' ', '\n']).map(|(at, _)| at));
     let clusters = || longest(&mut text.grapheme_indices(true).map(|(at, cluster)| at + cluster.len()));
     let characters = || longest(&mut text.char_indices().map(|(at, c)| at + c.len_utf8()));
@@ -96,8 +95,8 @@ mod tests {
         check("one two three four five six", &["one two\n98 More", "three four five six"]);
         check("abcdefghijklmnopqrstuvwxyz", &["abcdefghijkl\n98 More", "mnopqrstuvwxyz"]);
         check("", &[""]);
-        // Sixteen units leave room for eight beside the foot: two syllables of four, and none is cut.
-        check("କ୍ଷିକ୍ଷିକ୍ଷିକ୍ଷିକ୍ଷି", &["କ୍ଷିକ୍ଷି\n98 More", "କ୍ଷିକ୍ଷିକ୍ଷି"]);
+        // Sixteen units leave room for eight beside the foot: a letter and a syllable of four, and none is cut.
+        check("ଆକ୍ଷିକ୍ଷିକ୍ଷିକ୍ଷି", &["ଆକ୍ଷି\n98 More", "କ୍ଷିକ୍ଷିକ୍ଷି"]);
     }
 
     proptest! {

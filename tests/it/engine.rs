@@ -3,7 +3,7 @@
 
 use matamat::{
     domain::{
-        completion::Status,
+        completion::{Status, Value},
         id::{ChannelId, ResponseId, Version},
         keys::Sealed,
         lang::Lang,
@@ -77,9 +77,51 @@ text.en = "Thank you. {{ reference }}"
 text.or = "ଧନ୍ୟବାଦ। {{ reference }}"
 "#;
 
-static FLOWS: LazyLock<[Flow; 2]> = LazyLock::new(|| {
+/// A flow that can go round: whoever says no at the end begins again, perhaps along the other branch.
+const ROUND: &str = r#"
+id = "round"
+title = "Asks whether it is right"
+languages = ["en"]
+start = { ussd = ["*2#"] }
+[context]
+"visit.office" = { max = 60, without = { en = "another office" } }
+[[node]]
+id = "overall"
+kind = "rating"
+scale = 2
+text.en = "How was it? 1 bad, 2 good"
+next = [{ when = "overall == 2", goto = "right" }, { goto = "where" }]
+otherwise = "end"
+[[node]]
+id = "where"
+kind = "choice"
+text.en = "Where?"
+options = [
+  { value = "here", text.en = "{{ visit.office }}" },
+  { value = "there", text.en = "Elsewhere" },
+]
+[[node]]
+id = "contact"
+kind = "yes-no"
+consent = "msisdn"
+text.en = "May the office that can put it right see your number, so that it can ask you what happened there?"
+[[node]]
+id = "right"
+kind = "yes-no"
+text.en = "Is that right?"
+next = [{ when = "right", goto = "thanks" }, { goto = "overall" }]
+otherwise = "thanks"
+[[node]]
+id = "thanks"
+kind = "say"
+text.en = """
+Thank you for telling us how you were treated. Every answer is read.
+Your reference number is {{ reference }}"""
+"#;
+
+static FLOWS: LazyLock<[Flow; 3]> = LazyLock::new(|| {
     let texts = Source::new("flows/texts.toml", include_str!("../../flows/texts.toml"));
-    [include_str!("../../flows/hospital-visit.toml"), ALL_KINDS].map(|text| {
+    [include_str!("../../flows/hospital-visit.toml"), ALL_KINDS, ROUND].map(|text| {
         let findings = Findings::default();
         let flow = check::load(&Source::new("flow.toml", text), &texts, &findings);
         flow.unwrap_or_else(|| panic!("{:#?}", findings.into_sorted()))
@@ -162,10 +204,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("MATAMAT_TESTS").is_some() { 5_000 } else { 400 }))]
 
     /// Any bytes, any order: no panic; every screen fits; one screen a step where somebody waits; one response a life;
-    /// nothing after the end; a re-run makes the same; stored and read back it goes on the same.
+    /// nothing after the end; a re-run makes the same; stored and read back it goes on the same. The timer starts with the
+    /// session and goes with it, who answered anything gets a response, and a redial changes nothing but the screen.
     #[test]
     fn any_events_in_any_order(
-        which in 0_usize..2, language in 0_usize..2, events in prop::collection::vec(events(), 1..25),
+        which in 0_usize..3, language in 0_usize..2, events in prop::collection::vec(events(), 1..25),
         times in prop::collection::vec(-1_000_000_i64..1_000_000_000, 25),
     ) {
         let flow = &FLOWS[which];
@@ -174,6 +217,9 @@ proptest! {
         for (event, ms) in events.into_iter().zip(times) {
             let now = Timestamp(START.0 + ms);
             let was_over = session.place == Place::Over;
+            let was_fresh = session.place == Place::Fresh;
+            let was_asked = matches!(session.place, Place::At { .. });
+            let given = session.answers.clone();
             let first = step(flow, session.clone(), event.clone(), now);
             let second = step(flow, reloaded(session), event.clone(), now);
             prop_assert_eq!(&first, &second, "a re-run after a reload makes the same");
@@ -190,6 +236,17 @@ proptest! {
             prop_assert!(responses <= 1, "one response a life");
             if was_over {
                 prop_assert!(first.effects.is_empty(), "nothing after the end: {:?}", first.effects);
+            }
+            let ends = !was_over && first.session.place == Place::Over;
+            let owed = usize::from(ends && !first.session.answers.is_empty());
+            let has = |wanted: fn(&Effect) -> bool| first.effects.iter().filter(|e| wanted(e)).count();
+            prop_assert_eq!(has(|e| matches!(e, Effect::Respond(_))), owed, "{:?}", &first.effects);
+            prop_assert_eq!(has(|e| matches!(e, Effect::CancelTimer(_))), usize::from(ends));
+            let begins = usize::from(was_fresh && event != Event::Expired);
+            prop_assert_eq!(has(|e| matches!(e, Effect::StartTimer { .. })), begins);
+            if was_asked && matches!(event, Event::Dialled { .. }) {
+                prop_assert_eq!(first.effects.len(), 1, "the open question, and no new one: {:?}", first.effects);
+                prop_assert_eq!(&first.session.answers, &given);
             }
             session = first.session;
         }
@@ -211,6 +268,23 @@ proptest! {
             prop_assert!(after.answers.len() <= before.answers.len() + 1);
             session = after;
         }
+    }
+
+    /// However often a citizen went back or round, what is left is one way through the flow: who types just that comes to the
+    /// same place with the same answers, so nothing from a branch that was left accuses anybody.
+    #[test]
+    fn the_answers_tell_one_way_through_the_flow(typed in prop::collection::vec("[012]", 1..25)) {
+        let (flow, screen) = (&FLOWS[2], Screen::default());
+        let mut session = dialled(flow, fresh(flow, 0), "", screen).session;
+        for text in typed {
+            session = answered(flow, session, &text, screen).session;
+        }
+        let mut straight = dialled(flow, fresh(flow, 0), "", screen).session;
+        for given in &session.answers {
+            straight = answered(flow, straight, &given.said, screen).session;
+        }
+        prop_assert_eq!(&straight.answers, &session.answers);
+        prop_assert_eq!(&straight.place, &session.place);
     }
 
     /// Nonsense for ever ends the flow, and so does 1 for ever.
@@ -235,11 +309,12 @@ proptest! {
         let screen = Screen { latin: false, septets: screen.septets.max(40), ..screen };
         let options = ["1 Behaviour of the staff at the desk", "2 Money was asked for something free", "3 It took far too long"];
         let first = ["About the office.", "How were you treated? 1 very badly, 10 very well"];
-        for (typed, expected) in [("5", &options[..]), ("", &first[..])] {
+        let consent = ["May the office see your number?", "1 Yes", "2 No"];
+        for (typed, expected) in [("5", &options[..]), ("", &first[..]), ("5*2", &consent[..])] {
             let dialled = Event::Dialled { typed: typed.into(), screen };
             let mut last = step(&FLOWS[1], fresh(&FLOWS[1], 0), dialled, START);
             let mut seen = read(&mut last, screen);
-            if hinted && typed == "5" {
+            if hinted && !typed.is_empty() {
                 last = step(&FLOWS[1], last.session, Event::Answered { text: "none".into(), screen }, START);
                 seen = read(&mut last, screen);
             }
@@ -287,6 +362,122 @@ fn an_answer_corrected_asks_again_what_came_after_it() {
     assert!(!step::consents_msisdn(flow, &last.session), "the yes went with its question");
 }
 
+/// What was understood of an answer; `None` when it is asked again.
+fn understood(flow: &Flow, asked: &Session, text: &str) -> Option<Value> {
+    let after = answered(flow, asked.clone(), text, Screen::default()).session;
+    after.answers.get(asked.answers.len()).map(|given| given.value.clone())
+}
+
+#[test]
+fn an_option_is_taken_by_its_number_or_its_whole_text() {
+    let flow = &FLOWS[0];
+    let asked = dialled(flow, fresh(flow, 1), "2", Screen::default()).session;
+    let table = [
+        ("3", Some("delay")),
+        ("୩", Some("delay")),
+        ("three", Some("delay")),
+        (" DELAY. ", Some("delay")),
+        ("Not clean", Some("cleanliness")),
+        ("something  else", Some("other")),
+        ("clean", None),
+        ("not", None),
+        ("no", None),
+        ("Money", None),
+        ("2 Money was asked", None),
+        ("6", None),
+        ("12", None),
+    ];
+    for (typed, expected) in table {
+        assert_eq!(understood(flow, &asked, typed), expected.map(|e| Value::Text(e.into())), "{typed:?}");
+    }
+}
+
+#[test]
+fn a_yes_is_a_yes_and_what_may_be_one_is_asked_again() {
+    let flow = &FLOWS[0];
+    let asked = dialled(flow, fresh(flow, 0), "2*1", Screen::default()).session;
+    let table = [
+        ("1", Some(true)),
+        ("୧", Some(true)),
+        ("ହଁ", Some(true)),
+        ("ଠିକ୍ ଅଛି", Some(true)),
+        ("2", Some(false)),
+        ("ଦୁଇ", Some(false)),
+        ("ନା", Some(false)),
+        ("दो", None),
+        ("do", None),
+        ("ନାଁ ଓ ନମ୍ବର", None),
+        ("ଆପତ୍ତି ନାହିଁ", None),
+        ("3", None),
+        ("1 2", None),
+    ];
+    for (typed, expected) in table {
+        assert_eq!(understood(flow, &asked, typed), expected.map(Value::Boolean), "{typed:?}");
+    }
+}
+
+fn answered(flow: &Flow, session: Session, text: &str, screen: Screen) -> Step {
+    step(flow, session, Event::Answered { text: text.into(), screen }, START)
+}
+
+fn dialled(flow: &Flow, session: Session, typed: &str, screen: Screen) -> Step {
+    step(flow, session, Event::Dialled { typed: typed.into(), screen }, START)
+}
+
+#[test]
+fn a_flow_that_goes_round_forgets_the_branch_it_left() {
+    let flow = &FLOWS[2];
+    // Badly, here, yes; not right; well, right.
+    let last = dialled(flow, fresh(flow, 0), "1*1*1*2*2*1", Screen::default());
+    assert_eq!(last.session.place, Place::Over);
+    let given: Vec<_> = last.session.answers.iter().map(|given| given.node.as_str()).collect();
+    assert_eq!(given, ["overall", "right"], "nobody is accused by what was taken back");
+    assert!(!step::consents_msisdn(flow, &last.session), "the yes went with its question");
+}
+
+#[test]
+fn an_option_is_shown_with_its_names_filled_in() {
+    let flow = &FLOWS[2];
+    let session =
+        Session { context: vec![("visit.office".into(), "Capital Hospital".into())], ..fresh(flow, 0) };
+    let screen = Screen::default();
+    let last = dialled(flow, session, "1", screen);
+    assert_eq!(shown(&last)[0].0, "Where?\n1 Capital Hospital\n2 Elsewhere\n0 Back");
+}
+
+#[test]
+fn a_hint_never_takes_the_place_of_a_question_that_is_consented_to() {
+    let flow = &FLOWS[2];
+    let screen = Screen { septets: 120, ..Screen::default() };
+    let asked = dialled(flow, fresh(flow, 0), "1*1", screen);
+    assert!(shown(&asked)[0].0.contains("see your number"), "{:?}", asked.effects);
+    let again = answered(flow, asked.session, "perhaps", screen);
+    assert!(shown(&again)[0].0.contains("see your number"), "{:?}", again.effects);
+}
+
+#[test]
+fn a_redial_shows_the_whole_question_without_a_hint() {
+    let flow = &FLOWS[0];
+    let screen = Screen::default();
+    let asked = dialled(flow, fresh(flow, 0), "1", screen);
+    let hinted = answered(flow, asked.session.clone(), "?", screen);
+    assert_ne!(shown(&hinted), shown(&asked));
+    let redialled = dialled(flow, hinted.session, "", screen);
+    assert_eq!(shown(&redialled), shown(&asked));
+    assert!(!redialled.effects.contains(&Effect::Asked), "the question is not new");
+}
+
+#[test]
+fn the_last_screen_carries_the_reference_number_however_small_it_is() {
+    let flow = &FLOWS[2];
+    for septets in [20, 40, 70, 182] {
+        let screen = Screen { septets, ..Screen::default() };
+        let last = dialled(flow, fresh(flow, 0), "2*1", screen);
+        let reference = last.session.response.reference();
+        assert!(shown(&last)[0].0.contains(&reference), "{:?}", last.effects);
+    }
+}
+
 #[test]
 fn the_third_answer_that_is_not_understood_takes_the_way_out() {
     let flow = &FLOWS[0];
@@ -309,10 +500,32 @@ fn a_session_at_a_node_that_the_flow_does_not_have_ends_politely_with_what_there
     let screen = Screen::default();
     let mut session = step(flow, fresh(flow, 1), Event::Dialled { typed: "2".into(), screen }, START).session;
     session.place = Place::At { node: "gone".into(), page: 3, tries: 1 };
-    let last = step(flow, session, Event::Answered { text: "1".into(), screen }, START);
-    assert_eq!(last.session.place, Place::Over);
-    assert!(last.effects.contains(&Effect::Respond(Status::Partial)), "{:?}", last.effects);
-    assert!(shown(&last)[0].1, "{:?}", last.effects);
+    for event in [
+        Event::Answered { text: "1".into(), screen },
+        Event::Dialled { typed: String::new(), screen },
+        Event::Expired,
+    ] {
+        let last = step(flow, session.clone(), event.clone(), START);
+        assert_eq!(last.session.place, Place::Over);
+        assert!(last.effects.contains(&Effect::Respond(Status::Partial)), "{:?}", last.effects);
+        let waits = event != Event::Expired;
+        assert_eq!(shown(&last).iter().filter(|(_, end)| *end).count(), usize::from(waits), "{last:?}");
+        let told = Effect::Fault { node: "gone".into(), fault: Fault::Lost };
+        assert_eq!(last.effects.contains(&told), waits, "a fault that somebody met is counted");
+    }
+}
+
+#[test]
+fn pages_are_turned_back_on_a_larger_screen_too() {
+    let flow = &FLOWS[1];
+    let small = Screen { septets: 40, ..Screen::default() };
+    let mut last = dialled(flow, fresh(flow, 0), "5", small);
+    for _ in 0..3 {
+        last = answered(flow, last.session, "98", small);
+    }
+    assert!(matches!(last.session.place, Place::At { page: 3, .. }), "{:?}", last.session.place);
+    let back = answered(flow, last.session, "0", Screen { septets: 182, ..small });
+    assert!(matches!(back.session.place, Place::At { page: 0 | 1, .. }), "{:?}", back.session.place);
 }
 
 #[test]

@@ -33,15 +33,19 @@ impl Choice {
     /// "not" an option is its own opposite.
     pub fn read(&self, heard: &Heard, language: Lang) -> Reading {
         let by_number = heard.number(language).and_then(|n| self.options.get(usize::from(n).checked_sub(1)?));
-        let by_text = || {
-            let is = |words: &Words, form| Heard::of(&words.pick(language, form).fallback) == *heard;
-            let forms = [Form::Full, Form::Screen, Form::Latin];
-            self.options.iter().find(|option| forms.into_iter().any(|form| is(&option.words, form)))
-        };
-        match by_number.or_else(by_text) {
+        match by_number.or_else(|| self.by_text(heard, language)) {
             Some(option) => Reading::Understood(Value::Text(option.value.clone()), option.goto),
             None => Reading::Not,
         }
+    }
+
+    /// The one option whose whole text this is; two of them would be a guess.
+    fn by_text(&self, heard: &Heard, language: Lang) -> Option<&ChoiceOption> {
+        let is = |words: &Words, form| Heard::of(&words.pick(language, form).fallback) == *heard;
+        let forms = [Form::Full, Form::Screen, Form::Latin];
+        let mut named =
+            self.options.iter().filter(|option| forms.into_iter().any(|form| is(&option.words, form)));
+        named.next().filter(|_| named.next().is_none())
     }
 
     /// Tells every option and its key.

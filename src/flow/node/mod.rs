@@ -82,6 +82,18 @@ impl Kind {
         }
     }
 
+    /// The question's text without its first line, where a hint leaves no room and the screen can do without: the last line
+    /// of a rating tells its scale, the options of a choice tell what is asked. Nobody says yes to a question that is not
+    /// on the screen.
+    pub fn shorter<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let after = text.split_once('\n').map(|(_, after)| after);
+        match self {
+            Kind::Rating(_) => after,
+            Kind::Choice(_) => after.or_else(|| (!text.is_empty()).then_some("")),
+            Kind::YesNo(_) | Kind::Text(_) | Kind::Say(_) => None,
+        }
+    }
+
     /// How many characters of what was typed are kept.
     pub fn kept(&self) -> usize {
         match self {

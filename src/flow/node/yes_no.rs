@@ -17,8 +17,8 @@ impl YesNo {
     /// 1 or 2, or a word that stands alone. Assent ("ok") is a yes only where permission is asked for.
     pub fn read(&self, heard: &Heard, language: Lang) -> Reading {
         let by_number = match heard.number(language) {
-            // In Hindi "do" is two and "give!": to a question for permission it is both, so it is neither.
-            Some(_) if heard.as_str() == "do" => None,
+            // In Hindi दो is two, which is no, and "give!", which is yes: so it is neither.
+            Some(_) if ["do", "दो"].contains(&heard.as_str()) => None,
             Some(1) => Some(true),
             Some(2) => Some(false),
             _ => None,
