@@ -222,7 +222,7 @@ fn start_workers(
             let store = shared.stores.store();
             if open(&shared, &*store, stopped.clone(), &fail).await {
                 readiness.open.store(true, Ordering::Relaxed);
-                work(&shared, &readiness, store, stopped).await;
+                work(&shared, &readiness, store, stopped, &fail).await;
             }
         });
     })
@@ -253,28 +253,56 @@ async fn open(
 
 async fn open_once(shared: &Shared, store: &dyn Store) -> Result<KeysFound, StoreError> {
     let found = store.adopt_keys(shared.keys.check_value()).await?;
+    if found == KeysFound::Adopted {
+        shared.shelf.forget_kept();
+    }
     if found != KeysFound::Other {
         shared.shelf.keep_all(store).await?;
     }
     Ok(found)
 }
 
-async fn work(shared: &Shared, readiness: &Readiness, store: Arc<dyn Store>, stop: watch::Receiver<bool>) {
+async fn work(
+    shared: &Shared,
+    readiness: &Readiness,
+    store: Arc<dyn Store>,
+    stop: watch::Receiver<bool>,
+    fail: &watch::Sender<String>,
+) {
     let desk = Desk { store: store.clone(), due: shared.due.clone(), clock: shared.clock.clone(), stop };
-    let timers = work::timer::run(desk.clone(), shared.turns(store));
+    let timers = work::timer::run(desk.clone(), shared.turns(store.clone()));
     let departments = &shared.installation.config.departments;
     let forwarders = departments.iter().map(|settings| {
         let forwarder = Forwarder::new(settings, shared.keys.clone());
         forwarder.run(desk.clone())
     });
-    let upkeep = upkeep(readiness, desk.stop.clone());
+    let upkeep = upkeep(shared, readiness, &*store, desk.stop.clone(), fail);
     let sweep = work::sweep(desk.clone());
     tokio::join!(timers, futures_util::future::join_all(forwarders), sweep, upkeep);
 }
 
-async fn upkeep(readiness: &Readiness, mut stop: watch::Receiver<bool>) {
+/// Tidies the metrics, and looks whether the store is still the one that was opened: one that came back empty gets our keys
+/// and flows again, and one that has other keys by now is not ours to write to.
+async fn upkeep(
+    shared: &Shared,
+    readiness: &Readiness,
+    store: &dyn Store,
+    mut stop: watch::Receiver<bool>,
+    fail: &watch::Sender<String>,
+) {
     while !*stop.borrow() {
         readiness.prometheus.run_upkeep();
+        match open_once(shared, store).await {
+            Ok(KeysFound::Adopted) => {
+                tracing::error!("the store came back empty; our keys and flows are in it again")
+            }
+            Ok(KeysFound::Other) => {
+                readiness.open.store(false, Ordering::Relaxed);
+                let _ = fail.send(shared.installation.config.keys_file.display().to_string());
+            }
+            // A store that is away is told by those who need it.
+            Ok(KeysFound::Same) | Err(_) => {}
+        }
         tokio::select! {
             () = tokio::time::sleep(telemetry::UPKEEP) => {}
             _ = stop.changed() => {}

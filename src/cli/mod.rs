@@ -59,6 +59,11 @@ enum Command {
 pub fn run() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     let config = common.config;
+    if !matches!(command, Command::Serve(_)) {
+        // A reader that goes away (`matamat check | head`) ends a command quietly, as it ends any other tool.
+        // SAFETY: nothing else of this process runs yet, and the default action has no code.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
     let ran = match command {
         Command::Serve(serve) => serve.run(config.as_deref()),
         Command::Check(check) => check.run(config.as_deref()),

@@ -35,12 +35,9 @@ impl Settings {
     /// Reads `[store]`.
     pub fn read(layers: &Layers<'_>) -> Option<Settings> {
         let url = layers.read("url", url);
-        let claimed = match layers.nearest("durability") {
-            Some(table) => Some(durability(table, "durability")?),
-            None => None,
-        };
+        let claimed = layers.nearest("durability").map(|table| durability(table, "durability"));
         layers.finish();
-        let url = url?;
+        let (url, claimed) = (url?, claimed.map_or(Some(None), |read| read.map(Some))?);
         let usual = match url {
             StoreUrl::Sqlite(_) => Durability::Disk,
             StoreUrl::Redis(_) => Durability::Process,

@@ -86,6 +86,11 @@ impl Shelf {
         Ok(())
     }
 
+    /// The store came back empty: nothing that was kept is there.
+    pub fn forget_kept(&self) {
+        self.kept.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Puts all flows into the store.
     pub async fn keep_all(&self, store: &dyn Store) -> Result<(), StoreError> {
         for flow in &self.flows {

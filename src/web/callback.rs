@@ -27,6 +27,8 @@ use tokio::sync::Semaphore;
 
 /// The largest body of an MO or a USSD step.
 const BODY_MAX: usize = 64 * 1024;
+/// How long a body may take to come in; a stranger that dribbles one holds a socket no longer.
+const BODY_TIME: Duration = Duration::from_secs(5);
 /// Turns under way at once in a process; above that the closing screen goes out at once.
 const TURNS_MAX: u32 = 4096;
 
@@ -111,10 +113,11 @@ pub async fn callback(
         let doors = "a channel's doors are mo, ussd, dlr and missed-call";
         return refused(StatusCode::NOT_FOUND, doors, "door");
     };
-    let body = match payload.to_bytes_limited(BODY_MAX).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return refused(StatusCode::BAD_REQUEST, "the body broke off", "malformed"),
-        Err(_) => {
+    let body = match tokio::time::timeout(BODY_TIME, payload.to_bytes_limited(BODY_MAX)).await {
+        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in within 5 s", "slow"),
+        Ok(Ok(Ok(body))) => body,
+        Ok(Ok(Err(_))) => return refused(StatusCode::BAD_REQUEST, "the body broke off", "malformed"),
+        Ok(Err(_)) => {
             tracing::warn!(channel, limit = BODY_MAX, "a callback's body was too large and was refused");
             return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB", "too-large");
         }
@@ -264,6 +267,9 @@ async fn run(
             match error {
                 TurnError::Store(error) => {
                     tracing::warn!(channel = %facts.id, %error, "a turn could not be stored")
+                }
+                TurnError::Busy => {
+                    tracing::warn!(channel = %facts.id, "a citizen's record changed too often under one turn")
                 }
                 error => tracing::error!(channel = %facts.id, %error, "a turn failed"),
             }

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 
 /// `None` lets an operator in; else how to ask.
 pub fn refusal(request: &HttpRequest, token: Option<&SecretString>) -> Option<HttpResponse> {
-    let token = token?;
+    let Some(token) = token else { return foreign(request) };
     let sent = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or("");
     match presented(sent) {
         Some(given) if bool::from(given.as_bytes().ct_eq(token.expose_secret().as_bytes())) => None,
@@ -22,6 +22,22 @@ pub fn refusal(request: &HttpRequest, token: Option<&SecretString>) -> Option<Ht
             Some(refusal)
         }
     }
+}
+
+/// On loopback nobody is asked for a token, so a page of somebody else's that is open in the operator's browser must not be
+/// let in either: by another origin, or by a name that was made to point here.
+fn foreign(request: &HttpRequest) -> Option<HttpResponse> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let host = header(header::HOST).unwrap_or("127.0.0.1");
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(n, _)| n);
+    let ours = name == "localhost" || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    let origin = header(header::ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, of)| of);
+    let same = header(header::ORIGIN).is_none() || origin == Some(host);
+    let what = "without a token this door is open to pages of its own on this machine only";
+    (!ours || !same).then(|| super::problem::refused(StatusCode::FORBIDDEN, what, "unauthorized"))
 }
 
 fn presented(header: &str) -> Option<String> {

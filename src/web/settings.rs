@@ -31,18 +31,16 @@ pub struct AdminSettings {
 impl AdminSettings {
     /// Reads `[admin]`, which may be absent as a whole.
     pub fn read(layers: &Layers<'_>) -> Option<AdminSettings> {
-        let nowhere = Source::new("config.toml", "");
-        let mut settings = AdminSettings { source: nowhere, listen: None, token: None };
-        if let Some(table) = layers.nearest("listen") {
-            settings.source = table.source().clone();
-            settings.listen = Some(address(table, "listen")?);
-        }
-        if let Some(table) = layers.nearest("token") {
-            settings.source = table.source().clone();
-            settings.token = Some(table.secret("token")?);
-        }
+        let table = layers.nearest("listen").or(layers.nearest("token"));
+        let source = table.map_or(Source::new("config.toml", ""), |table| table.source().clone());
+        let listen = layers.nearest("listen").map(|table| address(table, "listen"));
+        let token = layers.nearest("token").map(|table| table.secret("token"));
         layers.finish();
-        Some(settings)
+        Some(AdminSettings {
+            source,
+            listen: listen.map_or(Some(None), |read| read.map(Some))?,
+            token: token.map_or(Some(None), |read| read.map(Some))?,
+        })
     }
 }
 

@@ -23,6 +23,14 @@ fn in_time(gateway: &Gateway, session: &str, history: &str) -> String {
     screen
 }
 
+/// Dials the same step again and again, as a network does, until its screen begins so.
+fn at_last(gateway: &Gateway, session: &str, history: &str, begins: &str) -> String {
+    until(begins, || {
+        let screen = gateway.dial("hasty", CITIZEN, session, history).expect("an answer");
+        screen.starts_with(begins).then_some(screen)
+    })
+}
+
 fn store(gateway: &Gateway) -> String {
     let ready: serde_json::Value = serde_json::from_str(&gateway.get("/readyz").body).expect("JSON");
     ready["store"].as_str().expect("a word").to_owned()
@@ -34,18 +42,15 @@ async fn a_store_that_stalls_costs_a_redial_and_no_answer() {
     let proxy = Proxy::before(redis.port()).await;
     let home = Home::new(&proxy.url(), HASTY);
     let gateway = home.start();
-    assert!(in_time(&gateway, "a", "").starts_with("CON How"));
+    at_last(&gateway, "a", "", "CON How");
     proxy.stall();
     assert_eq!(in_time(&gateway, "a", "2"), CLOSING);
     proxy.resume();
     // The turn went on by itself: a repeat of the step gets the screen it made, a redial the open question.
-    let own = until("the step's own screen", || {
-        let screen = gateway.dial("hasty", CITIZEN, "a", "2").expect("an answer");
-        screen.starts_with("CON What").then_some(screen)
-    });
-    assert_eq!(in_time(&gateway, "b", ""), own);
-    assert!(in_time(&gateway, "b", "1").starts_with("CON May"));
-    assert!(in_time(&gateway, "b", "1*1").starts_with("END Thank"));
+    let own = at_last(&gateway, "a", "2", "CON What");
+    assert_eq!(at_last(&gateway, "b", "", "CON What"), own);
+    at_last(&gateway, "b", "1", "CON May");
+    at_last(&gateway, "b", "1*1", "END Thank");
     let lines = until("the line", || (!home.responses().is_empty()).then(|| home.responses()));
     assert_eq!(lines[0]["data"]["answers"].as_array().map(Vec::len), Some(3), "every answer once: {lines:?}");
     assert!(gateway.metric("matamat_turns_total{bearer=\"ussd\",outcome=\"deadline\"}") >= Some(1.0));
@@ -57,16 +62,13 @@ async fn an_answer_that_was_lost_on_its_way_is_known_when_it_is_repeated() {
     let proxy = Proxy::before(redis.port()).await;
     let home = Home::new(&proxy.url(), HASTY);
     let gateway = home.start();
-    in_time(&gateway, "a", "");
+    at_last(&gateway, "a", "", "CON How");
     proxy.stall_answers();
     assert_eq!(in_time(&gateway, "a", "2"), CLOSING);
     proxy.cut();
     proxy.resume();
-    until("the step's own screen", || {
-        let screen = gateway.dial("hasty", CITIZEN, "a", "2").expect("an answer");
-        screen.starts_with("CON What").then_some(())
-    });
-    assert!(in_time(&gateway, "a", "2*1").starts_with("CON May"), "it was answered once");
+    at_last(&gateway, "a", "2", "CON What");
+    at_last(&gateway, "a", "2*1", "CON May");
 }
 
 #[test]
@@ -74,7 +76,7 @@ fn a_store_that_is_away_is_told_and_found_again_by_itself() {
     let redis = RedisServer::with(Flavour::Disk);
     let home = Home::new(&redis.url(), HASTY);
     let gateway = home.start();
-    in_time(&gateway, "a", "");
+    at_last(&gateway, "a", "", "CON How");
     redis.kill();
     assert_eq!(in_time(&gateway, "a", "2"), CLOSING);
     let ended = "sessionId=a&phoneNumber=%2B919437000001&serviceCode=*4545*1%23&status=Incomplete";
@@ -84,9 +86,7 @@ fn a_store_that_is_away_is_told_and_found_again_by_itself() {
     assert_eq!(gateway.get("/readyz").status, 503);
     redis.restart();
     until("it is found again", || (gateway.get("/readyz").status == 200).then_some(()));
-    until("a redial shows the open question", || {
-        gateway.dial("hasty", CITIZEN, "b", "").expect("an answer").starts_with("CON How").then_some(())
-    });
+    at_last(&gateway, "b", "", "CON How");
     let log = gateway.terminate();
     assert!(!log.contains("panicked"), "{log}");
 }
@@ -102,9 +102,7 @@ fn a_gateway_may_start_before_its_store() {
     assert_eq!(in_time(&gateway, "a", ""), CLOSING);
     redis.restart();
     until("it is found", || (gateway.get("/readyz").status == 200).then_some(()));
-    until("a dial is answered", || {
-        gateway.dial("hasty", CITIZEN, "b", "").expect("an answer").starts_with("CON How").then_some(())
-    });
+    at_last(&gateway, "b", "", "CON How");
 }
 
 #[test]
@@ -112,11 +110,27 @@ fn a_store_without_room_is_told_and_goes_on_when_there_is_room() {
     let redis = RedisServer::start();
     let home = Home::new(&redis.url(), HASTY);
     let gateway = home.start();
-    in_time(&gateway, "a", "");
+    at_last(&gateway, "a", "", "CON How");
     redis.cli(&["config", "set", "maxmemory", "1"]);
     assert_eq!(in_time(&gateway, "a", "2"), CLOSING);
     until("readyz says so", || (store(&gateway) == "full").then_some(()));
     redis.cli(&["config", "set", "maxmemory", "0"]);
     until("there is room again", || (gateway.get("/readyz").status == 200).then_some(()));
-    assert!(in_time(&gateway, "a", "2").starts_with("CON What"), "the repeat is answered now");
+    at_last(&gateway, "a", "2", "CON What");
+}
+
+#[test]
+fn a_store_that_came_back_empty_gets_our_keys_and_flows_again() {
+    let redis = RedisServer::start();
+    let home = Home::new(&redis.url(), HASTY);
+    let gateway = home.start();
+    at_last(&gateway, "a", "", "CON How");
+    redis.cli(&["flushall"]);
+    let log = gateway.line("the store came back empty");
+    assert!(log.contains("ERROR"), "{log}");
+    // Another gateway, with keys of its own, is not let in.
+    let stranger = Home::new(&redis.url(), HASTY);
+    let (_, code, said) = stranger.spawn().ended();
+    assert!(code == Some(1) && said.contains("has been used before"), "{said}");
+    at_last(&gateway, "b", "", "CON How");
 }

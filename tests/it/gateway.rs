@@ -1,5 +1,7 @@
 //! The real server, a pretend telco, a real store: what a citizen, a telco and an operator see.
 
+use std::io::{Read, Write};
+
 use crate::{
     redis_server::{Flavour, RedisServer},
     running::{CITIZEN, Home, files, http, until},
@@ -324,4 +326,32 @@ fn beyond_loopback_a_channel_authenticates_or_says_that_it_does_not() {
     }
     home.unset("MATAMAT_SERVER__LISTEN");
     home.start().terminate();
+}
+
+#[test]
+fn a_page_of_somebody_elses_is_not_let_in_on_loopback() {
+    let home = Home::new("", "");
+    let gateway = home.start();
+    let dial = br#"{"msisdn":"+919437000001","session":"s","code":"*4545*1#","event":"start"}"#;
+    let own = format!("http://{}", gateway.address);
+    let ask = |headers: &[(&str, &str)]| {
+        http(gateway.address, "POST", "/in/phone/ussd", headers, dial).expect("an answer").status
+    };
+    assert_eq!(ask(&[("Origin", own.as_str())]), 200, "the phone page itself");
+    assert_eq!(ask(&[("Origin", "http://evil.example"), ("Content-Type", "text/plain")]), 403);
+    assert_eq!(ask(&[("Origin", "null")]), 403);
+}
+
+#[test]
+fn a_body_that_does_not_come_in_is_not_waited_for() {
+    let home = Home::new("", "");
+    let gateway = home.start();
+    let mut stalled = std::net::TcpStream::connect(gateway.address).expect("a connection");
+    stalled
+        .write_all(b"POST /in/at-en/ussd HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\ns")
+        .expect("sent");
+    stalled.set_read_timeout(Some(crate::running::LIMIT)).expect("set");
+    let mut answer = [0; 64];
+    let read = stalled.read(&mut answer).expect("an answer before the test's own limit");
+    assert!(answer[..read].starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer[..read]));
 }

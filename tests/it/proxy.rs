@@ -17,6 +17,7 @@
 //! A round trip is a burst of the client: bytes that follow an answer. Requests of several callers that are under way at
 //! the same time may share one, so count round trips with one caller.
 
+use crate::redis_server::free_port;
 use std::{
     net::SocketAddr,
     sync::{
@@ -71,7 +72,7 @@ impl Proxy {
             request_bytes: AtomicU64::new(0),
             connections: AtomicU64::new(0),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port of loopback");
+        let listener = TcpListener::bind(("127.0.0.1", free_port())).await.expect("a port of loopback");
         let at = listener.local_addr().expect("a bound socket");
         let proxy = Proxy { at, shared, listening: Mutex::new(None) };
         proxy.listen(listener);

@@ -13,7 +13,10 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -149,10 +152,15 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port that nobody had a moment ago. A cluster node also takes this port and 10 000, so it stays below 50 000.
+/// A port that nobody has, and that no other test is given. It lies below the ports that a system hands out by itself, so
+/// nobody takes it by chance while a server is restarted; so does the port and 10 000, which a cluster node takes too.
 pub fn free_port() -> u16 {
-    let taken: Vec<TcpListener> =
-        (0..64).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port of loopback")).collect();
-    let ports = taken.iter().map(|l| l.local_addr().expect("a bound socket").port());
-    ports.into_iter().find(|port| *port < 50_000).expect("one port in 64 is below 50 000")
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Two test binaries at the same time begin at different places.
+    let begin = (std::process::id() % 97) as u16 * 100;
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    (0..9_000)
+        .map(|_| 12_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 9_900)
+        .find(|port| free(*port) && free(*port + 10_000))
+        .expect("one port in 9 000 is free")
 }
