@@ -15,9 +15,9 @@ use std::{
 const BURST: NonZeroU32 = NonZeroU32::new(30).expect("not zero");
 /// How many a second after that.
 const PER_SECOND: NonZeroU32 = NonZeroU32::new(2).expect("not zero");
-/// How many cells there are: all citizens together get [`PER_SECOND`] from each, so this many carry 130 000 callbacks a
+/// How many cells there are: all citizens together get [`PER_SECOND`] from each, so this many carry 65 000 callbacks a
 /// second, several times what a process can do, and a citizen seldom shares one with another who is busy just then.
-const CELLS: usize = 65_536;
+const CELLS: usize = 32_768;
 
 /// The allowances of all citizens, in [`CELLS`] cells.
 pub struct Limiter {
@@ -43,6 +43,12 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cells_carry_a_state_in_a_few_megabytes() {
+        assert!(CELLS * PER_SECOND.get() as usize >= 60_000);
+        assert!(CELLS * size_of::<DefaultDirectRateLimiter>() <= 3 << 20);
+    }
 
     #[test]
     fn thirty_at_once_and_then_a_pause() {
