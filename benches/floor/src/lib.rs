@@ -6,9 +6,9 @@
 
 use actix_web::{HttpResponse, HttpServer, web};
 use clap::Parser;
-use redis::Script;
+use redis::{AsyncConnectionConfig, RedisResult, Script, aio::MultiplexedConnection};
 use serde::Deserialize;
-use std::sync::LazyLock;
+use std::{cell::RefCell, sync::LazyLock, time::Duration};
 
 /// A callback, as the form brings it. What nobody reads is not named.
 #[derive(Debug, Deserialize)]
@@ -61,6 +61,24 @@ pub static TRIVIAL: LazyLock<Script> = LazyLock::new(|| {
          return 1",
     )
 });
+
+/// How long a floor waits for Redis: longer than a stalled disk, so that a stall shows as latency and not as an error.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+thread_local! {
+    static CONNECTION: RefCell<Option<MultiplexedConnection>> = const { RefCell::new(None) };
+}
+
+/// This worker's one connection.
+pub async fn connection(client: &redis::Client) -> RedisResult<MultiplexedConnection> {
+    if let Some(open) = CONNECTION.with_borrow(Clone::clone) {
+        return Ok(open);
+    }
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    let opened = client.get_multiplexed_async_connection_with_config(&config).await?;
+    CONNECTION.with_borrow_mut(|slot| *slot = Some(opened.clone()));
+    Ok(opened)
+}
 
 /// What every floor is told.
 #[derive(Debug, Clone, Parser)]

@@ -3,9 +3,9 @@
 
 use actix_web::{HttpResponse, web::Form};
 use clap::Parser;
-use floor::{Callback, Listen, TRIVIAL, screen, serve};
-use redis::{AsyncCommands as _, aio::MultiplexedConnection};
-use std::{cell::RefCell, sync::Arc};
+use floor::{Callback, Listen, TRIVIAL, connection, screen, serve};
+use redis::AsyncCommands as _;
+use std::sync::Arc;
 
 /// How long a state lives, in seconds.
 const LIFE: u64 = 300;
@@ -17,19 +17,6 @@ struct Args {
     /// The Redis to use.
     #[arg(long, default_value = "redis://127.0.0.1:6390/")]
     redis: String,
-}
-
-thread_local! {
-    static CONNECTION: RefCell<Option<MultiplexedConnection>> = const { RefCell::new(None) };
-}
-
-async fn connection(client: &redis::Client) -> redis::RedisResult<MultiplexedConnection> {
-    if let Some(open) = CONNECTION.with_borrow(Clone::clone) {
-        return Ok(open);
-    }
-    let opened = client.get_multiplexed_async_connection().await?;
-    CONNECTION.with_borrow_mut(|slot| *slot = Some(opened.clone()));
-    Ok(opened)
 }
 
 async fn turn(client: &redis::Client, callback: &Callback) -> redis::RedisResult<bool> {

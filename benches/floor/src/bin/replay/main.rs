@@ -8,10 +8,9 @@ mod template;
 use actix_web::{HttpResponse, web::Form};
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use floor::{Callback, Listen, TURNS, screen, serve};
-use redis::{Value, aio::MultiplexedConnection};
+use floor::{Callback, Listen, TURNS, connection, screen, serve};
+use redis::Value;
 use std::{
-    cell::RefCell,
     hash::{DefaultHasher, Hasher as _},
     path::PathBuf,
     sync::Arc,
@@ -34,28 +33,15 @@ struct Args {
     spent: Option<usize>,
 }
 
-thread_local! {
-    static CONNECTION: RefCell<Option<MultiplexedConnection>> = const { RefCell::new(None) };
-}
-
 struct Floor {
     client: redis::Client,
     dialogue: Dialogue,
 }
 
 impl Floor {
-    async fn connection(&self) -> redis::RedisResult<MultiplexedConnection> {
-        if let Some(open) = CONNECTION.with_borrow(Clone::clone) {
-            return Ok(open);
-        }
-        let opened = self.client.get_multiplexed_async_connection().await?;
-        CONNECTION.with_borrow_mut(|slot| *slot = Some(opened.clone()));
-        Ok(opened)
-    }
-
     /// One load and one commit; whether the commit was done.
     async fn turn(&self, callback: &Callback) -> redis::RedisResult<bool> {
-        let mut redis = self.connection().await?;
+        let mut redis = connection(&self.client).await?;
         let turn = &self.dialogue.turns[callback.turn()];
         let mut filling = Filling::new(hash(&callback.phone), hash(&callback.session));
         let loaded: Vec<Option<Vec<u8>>> = turn.load.fill(&filling).query_async(&mut redis).await?;
@@ -94,7 +80,7 @@ async fn main() -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&args.recording).context("the recording")?;
     let recording = Recording::read(&text)?;
     let client = redis::Client::open(args.redis)?;
-    let mut redis = client.get_multiplexed_async_connection().await?;
+    let mut redis = connection(&client).await?;
     for script in &recording.scripts {
         let _: String = redis::cmd("SCRIPT").arg("LOAD").arg(script).query_async(&mut redis).await?;
     }
