@@ -12,7 +12,7 @@ use matamat::{
     findings::Findings,
     flow::{
         bundled, check,
-        event::Event,
+        event::{Canvas, Event},
         graph::Flow,
         session::{Place, Session},
         step::{Step, step},
@@ -43,12 +43,17 @@ fn session(flow: &Flow, language: Lang) -> Session {
         place: Place::Fresh,
         answers: Vec::new(),
         context: vec![("visit.office".into(), "ଜିଲ୍ଲା ମୁଖ୍ୟ ଚିକିତ୍ସାଳୟ".into())],
+        invited: false,
     }
 }
 
 fn event(turn: usize) -> Event {
     let (text, screen) = (TYPED[turn].to_owned(), Screen::default());
-    if turn == 0 { Event::Dialled { typed: text, screen } } else { Event::Answered { text, screen } }
+    if turn == 0 {
+        Event::Dialled { typed: text, screen }
+    } else {
+        Event::Answered { text, on: Canvas::Screen(screen) }
+    }
 }
 
 /// Steps a session to its end; it must end.

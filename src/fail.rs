@@ -9,6 +9,10 @@ pub enum FailPoint {
     BeforeCommit,
     /// The store has committed and nobody was answered.
     AfterCommit,
+    /// The vendor has answered that it has the MT, and nothing was written.
+    AfterSend,
+    /// The vendor's id is kept, and the MT was not settled.
+    BeforeSettle,
     /// The department has the completion, and it was not settled.
     AfterForward,
     /// A timer was claimed, and its turn has not begun.
@@ -21,6 +25,8 @@ impl FailPoint {
         match self {
             FailPoint::BeforeCommit => "before-commit",
             FailPoint::AfterCommit => "after-commit",
+            FailPoint::AfterSend => "after-send",
+            FailPoint::BeforeSettle => "before-settle",
             FailPoint::AfterForward => "after-forward",
             FailPoint::TimerFired => "timer-fired",
         }

@@ -183,6 +183,7 @@ impl Shared {
             keys: self.keys.clone(),
             clock: self.clock.clone(),
             due: self.due.clone(),
+            channels: self.installation.channels.clone(),
         }
     }
 

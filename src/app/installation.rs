@@ -10,7 +10,7 @@ use crate::{
     findings::{Finding, Findings, Source},
     flow::{bundled, check, graph::Flow, texts},
     route::Routes,
-    turn::Shelf,
+    turn::{Channels, Shelf},
     web::{Door, Doors},
 };
 use secrecy::SecretString;
@@ -31,6 +31,8 @@ pub struct Installation {
     pub routes: Arc<Routes>,
     /// The channels, put together.
     pub doors: Arc<Doors>,
+    /// The same, as turns know them, in the order of the configuration.
+    pub channels: Arc<Channels>,
     /// The operators' token, where one is configured.
     pub token: Option<SecretString>,
 }
@@ -67,7 +69,15 @@ fn read_all(file: Option<&Path>, findings: &Findings) -> Option<Installation> {
     let doors = doors(&config, findings);
     let token = token(&config, findings);
     let shelf = Arc::new(Shelf::new(flows, texts?));
-    Some(Installation { shelf, routes: Arc::new(routes), doors: Arc::new(doors?), token, config })
+    let doors = doors?;
+    Some(Installation {
+        shelf,
+        routes: Arc::new(routes),
+        channels: Arc::new(channels(&config, &doors)),
+        doors: Arc::new(doors),
+        token,
+        config,
+    })
 }
 
 /// The operators' token, where one is configured and found.
@@ -102,10 +112,16 @@ fn doors(config: &Config, findings: &Findings) -> Option<Doors> {
     let tools = Tools { read: &|path| std::fs::read_to_string(path), secret: &secrets::get };
     let built = config.channels.iter().map(|settings| {
         let (facts, codec) = channel::build(settings, &tools, findings)?;
-        let door = Door { codec, operators: settings.is_simulator(), facts };
+        let door = Door { codec: codec.into(), operators: settings.is_simulator(), facts: Arc::new(facts) };
         Some((door.facts.id.to_string(), door))
     });
     built.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// The channels as turns know them, in the order of the configuration.
+fn channels(config: &Config, doors: &Doors) -> Channels {
+    let facts = config.channels.iter().filter_map(|channel| doors.get(channel.id.as_str()));
+    Channels::new(facts.map(|door| door.facts.clone()).collect())
 }
 
 /// The flows of a folder and the engine's texts; the bundled ones where the default folder does not exist.

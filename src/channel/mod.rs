@@ -1,7 +1,6 @@
 //! Floor 3: vendors as pure codecs. No await, no I/O, no clock (a callback carries its time), no store.
 //!
 //! A vendor is a described file (`vendors/<vendor>.toml`) read by one engine; only what has a protocol of its own is code.
-//! What sends (`encode`, `read`) joins the trait with the outbox.
 //!
 //! In reading order: this joint, [`settings`] (a `[[channel]]`), [`description`] (a vendor's file), [`described`] (the codec
 //! it drives), [`guard`] (who may come in), [`simulator`] (the phone for people).
@@ -20,9 +19,10 @@ pub mod simulator;
 
 use crate::{
     domain::{
-        message::{ChannelFacts, Inbound, Reply},
+        message::{ChannelFacts, Inbound, Mt, Reply},
         secret::SecretSource,
         time::Timestamp,
+        wire::{HttpRequest, HttpResponse},
     },
     findings::{Findings, Source},
 };
@@ -33,22 +33,22 @@ use secrecy::SecretString;
 pub use settings::Settings;
 use settings::{Auth, Vendor};
 use simulator::Simulator;
-use std::{io, net::IpAddr, path::Path};
+use std::{io, net::IpAddr, path::Path, time::Duration};
 
 /// The described vendors: one line each.
 pub const DESCRIBED: [(&str, &str); 1] = [("africastalking", include_str!("vendors/africastalking.toml"))];
 
 /// How long a simulated dialogue stays open.
-const SIMULATED_SESSION: std::time::Duration = std::time::Duration::from_secs(180);
+const SIMULATED_SESSION: Duration = Duration::from_secs(180);
 
 /// Which of a channel's doors a callback came to: the last word of `/in/{channel}/{…}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CallbackKind {
-    /// A message from a phone. No channel takes it yet.
+    /// A message from a phone.
     Mo,
     /// A step of a USSD dialogue.
     Ussd,
-    /// A receipt. No channel takes it yet.
+    /// A receipt.
     Dlr,
     /// Somebody rang and hung up. No channel takes it yet.
     MissedCall,
@@ -133,8 +133,48 @@ pub trait Channel: Send + Sync {
     /// Authenticates a callback and says what it means.
     fn decode(&self, callback: &Callback) -> Result<Vec<Inbound>, Refusal>;
 
-    /// The vendor's words for an outcome of the callback that was decoded.
+    /// The vendor's words for an outcome of the callback that was decoded. The answer to an MO or a receipt never carries a
+    /// text, also where the vendor would take one.
     fn answer(&self, callback: &Callback, outcome: &TurnOutcome) -> Answer;
+
+    /// The request that sends an MT. An error is for good and says why, without the number or the text: the channel does not
+    /// send, or the MT lacks what the vendor demands.
+    fn encode(&self, mt: &Mt, now: Timestamp) -> Result<Request, String> {
+        let _ = (mt, now);
+        Err("not built".into())
+    }
+
+    /// What the vendor's answer means.
+    fn read(&self, response: &HttpResponse) -> Sent {
+        let _ = response;
+        Sent::Unknown
+    }
+}
+
+/// How an MT leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// By a request to the vendor.
+    Http(HttpRequest),
+    /// Into the simulated phone's thread: this line is kept with the settle.
+    Thread(Vec<u8>),
+}
+
+/// How a send went, by the vendor's answer: a closed list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// The vendor has it, and what it calls it.
+    Accepted(Option<String>),
+    /// Too fast: the channel rests, for so long where the vendor says. No attempt is spent.
+    Throttled(Option<Duration>),
+    /// Not now; an attempt is spent.
+    Retry(String),
+    /// Never; the reason for people.
+    Permanent(String),
+    /// Our fault (credentials, balance, sender): the channel rests, an alarm, no attempt is spent.
+    Configuration(String),
+    /// None of these: it may have been taken.
+    Unknown,
 }
 
 /// What putting a channel together may ask of the roof.

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         id::ChannelId,
         lang::Lang,
-        message::{Bearer, ChannelFacts, Screen},
+        message::{ChannelFacts, Screen},
         msisdn,
         secret::SecretSource,
     },
@@ -123,8 +123,10 @@ impl Settings {
         let vendor = screen.unwrap_or_default();
         ChannelFacts {
             id: self.id.clone(),
-            bearer: Bearer::Ussd,
             address: self.address.clone(),
+            flows: Vec::new(),
+            sms: None,
+            sms_via: None,
             deadline: self.deadline,
             screen: Screen {
                 septets: self.screen.septets.unwrap_or(vendor.septets),
@@ -289,8 +291,10 @@ mod tests {
         let facts = read.expect("a good channel").facts("KE", Some(vendor), Duration::from_secs(180));
         let expected = ChannelFacts {
             id: ChannelId::parse("at-ussd").expect("a good id"),
-            bearer: Bearer::Ussd,
             address: "*4545*1#".into(),
+            flows: Vec::new(),
+            sms: None,
+            sms_via: None,
             deadline: Duration::from_secs(3),
             screen: Screen { septets: 150, ucs2: 60, latin: true },
             language: Lang::parse("or"),

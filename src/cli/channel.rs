@@ -112,7 +112,7 @@ impl Decode {
 
 /// No turn runs here, so a step's screen is a dot: what stands around it is the vendor's.
 fn outcome(inbound: &[Inbound]) -> TurnOutcome {
-    let waits = inbound.iter().any(|Inbound::Ussd(step)| step.event.waits());
+    let waits = inbound.iter().any(|inbound| matches!(inbound, Inbound::Ussd(step) if step.event.waits()));
     match waits {
         true => TurnOutcome::Screen(Reply { text: "…".into(), end: false, language: Lang::EN }),
         false => TurnOutcome::Taken,
@@ -120,7 +120,7 @@ fn outcome(inbound: &[Inbound]) -> TurnOutcome {
 }
 
 fn understood(inbound: &Inbound) -> Value {
-    let Inbound::Ussd(step) = inbound;
+    let Inbound::Ussd(step) = inbound else { return Value::Null };
     let UssdStep { from, session, event, input, code, step, language, context: _, at } = step;
     let (text, everything) = match input {
         UssdInput::Last(text) => (text, false),

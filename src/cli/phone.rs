@@ -10,14 +10,14 @@ use crate::{
         id::{ChannelId, CitizenId, DepartmentId},
         keys::Keys,
         lang::Lang,
-        message::{Bearer, ChannelFacts, Reply, Screen, UssdEvent, UssdInput, UssdStep},
+        message::{ChannelFacts, Reply, Screen, UssdEvent, UssdInput, UssdStep},
         msisdn::Msisdn,
         time::{Clock, Timestamp},
     },
     expr::Names,
     findings::{At, Findings, Source},
     route::{self, Routes},
-    store::{CLAIM_MAX, Claim, Item, Queue, Settle, due::Due, embedded::Embedded, record::OwedCompletion},
+    store::{CLAIM_MAX, Claim, Item, Queue, Settle, due::Due, embedded::Embedded, payload::OwedCompletion},
     turn::{Turns, UssdTurn},
 };
 use anyhow::Context;
@@ -70,12 +70,15 @@ impl Phone {
                 keys: Arc::new(keys),
                 clock: clock.clone(),
                 due: Arc::new(Due::of(queues)),
+                channels: Arc::default(),
             },
             clock,
             facts: ChannelFacts {
                 id: ChannelId::parse("phone").context("a good id")?,
-                bearer: Bearer::Ussd,
                 address: String::new(),
+                flows: Vec::new(),
+                sms: None,
+                sms_via: None,
                 deadline: Duration::from_secs(5),
                 screen: handset.screen,
                 language: handset.language,
@@ -141,6 +144,7 @@ impl Phone {
                 generation: item.generation,
                 attempt: item.attempt,
                 verdict: Verdict::Accepted,
+                sent: None,
             };
             self.turns.store.settle(&settle).await?;
         }
@@ -148,7 +152,8 @@ impl Phone {
     }
 
     async fn claim(&self, queue: Queue) -> anyhow::Result<Vec<Item>> {
-        let claim = Claim { queue, partition: self.citizen.partition(), max: CLAIM_MAX, token: [0; 16] };
+        let claim =
+            Claim { queue, partition: self.citizen.partition(), max: CLAIM_MAX, token: [0; 16], doubt: None };
         Ok(self.turns.store.claim(&claim).await?.items)
     }
 }

@@ -16,8 +16,8 @@ pub enum Verdict {
     Dead(String),
     /// Nobody needs it any more; the reason is a word of a metric.
     Suppressed(&'static str),
-    /// It surely never left: due again at once, and the attempt is not counted.
-    GivenBack,
+    /// It surely never left, and not because of itself: due then, and the attempt is not counted.
+    Later(Timestamp),
 }
 
 /// A visible list of waits: after the first failed attempt the first one, and so on; then the item is dead.

@@ -39,6 +39,20 @@ bytes_id! {
     DialogueId
 }
 
+bytes_id! {
+    /// An MT: its citizen's partition in the first byte, so that a receipt which echoes it finds its partition, and a check
+    /// in the last four, so that one which nobody made is known without asking the store (`Keys::made`).
+    MtId
+}
+bytes_id! {
+    /// What a vendor calls an MT, hashed with its channel. It names no citizen, so it has a partition of its own.
+    VendorKey
+}
+bytes_id! {
+    /// An invitation: its key and its citizen, hashed.
+    InvitationId
+}
+
 impl CitizenId {
     /// The partition in which everything of this citizen lies.
     pub fn partition(&self) -> Partition {
@@ -47,15 +61,44 @@ impl CitizenId {
 
     /// Reads 32 lower-case hexadecimal digits.
     pub fn parse(hex: &str) -> Option<CitizenId> {
-        let mut id = [0; 16];
-        if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        for (byte, pair) in id.iter_mut().zip(hex.as_bytes().chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        Some(CitizenId(id))
+        unhex(hex).map(CitizenId)
     }
+}
+
+impl MtId {
+    /// The partition of its citizen.
+    pub fn partition(&self) -> Partition {
+        Partition(self.0[0] % PARTITIONS)
+    }
+
+    /// Reads 32 hexadecimal digits.
+    pub fn parse(hex: &str) -> Option<MtId> {
+        unhex(hex).map(MtId)
+    }
+}
+
+impl VendorKey {
+    /// Where it is kept.
+    pub fn partition(&self) -> Partition {
+        Partition(self.0[0] % PARTITIONS)
+    }
+
+    /// Reads 32 hexadecimal digits.
+    pub fn parse(hex: &str) -> Option<VendorKey> {
+        unhex(hex).map(VendorKey)
+    }
+}
+
+/// Reads 32 hexadecimal digits.
+fn unhex(hex: &str) -> Option<[u8; 16]> {
+    let mut id = [0; 16];
+    if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, pair) in id.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(id)
 }
 
 /// One of the [`PARTITIONS`] of a store: an act never leaves one.
@@ -70,7 +113,7 @@ impl Partition {
 }
 
 /// The response of one session, complete or partial: its idempotency key everywhere. Written `rsp_` and 32 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ResponseId(pub [u8; 16]);
 
 impl fmt::Display for ResponseId {

@@ -4,7 +4,7 @@
 //! key, current and previous, each with an id. A new root key moves every citizen, so only sealing keys rotate.
 
 use super::{
-    id::{CitizenId, DepartmentId, DialogueId, EventId, ResponseId, Version},
+    id::{CitizenId, DepartmentId, DialogueId, EventId, InvitationId, MtId, ResponseId, VendorKey, Version},
     msisdn::Msisdn,
 };
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce, aead::Aead};
@@ -12,9 +12,13 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use subtle::ConstantTimeEq;
 
 /// A 256-bit key.
 pub type Key = [u8; 32];
+
+/// Where the check of an MT's id begins.
+const MT_CHECK: usize = 12;
 
 /// A sealed MSISDN: the sealing key's id, then the ciphertext.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +67,24 @@ impl Keys {
     pub fn response(&self, citizen: &CitizenId, version: Version) -> ResponseId {
         let session = mac(&self.ids, &[b"session", &citizen.0, &version.0.to_be_bytes()]);
         ResponseId(mac(&self.ids, &[b"response", &session]))
+    }
+
+    /// The one MT of the turn `version` of a citizen. A re-run makes the same.
+    pub fn mt(&self, citizen: &CitizenId, version: Version) -> MtId {
+        let mut id = mac(&self.ids, &[b"mt", &citizen.0, &version.0.to_be_bytes()]);
+        id[0] = citizen.0[0];
+        let check = self.mt_check(&id);
+        id[MT_CHECK..].copy_from_slice(&check);
+        MtId(id)
+    }
+
+    /// Whether this installation made the id: nobody else can make one that passes.
+    pub fn made(&self, id: &MtId) -> bool {
+        self.mt_check(&id.0).ct_eq(&id.0[MT_CHECK..]).into()
+    }
+
+    fn mt_check(&self, id: &[u8; 16]) -> [u8; 4] {
+        mac(&self.ids, &[b"mt-check", &id[..MT_CHECK]])[..4].try_into().expect("four bytes")
     }
 
     /// A citizen's pseudonym at one department, `c_` and 32 hexadecimal digits: two departments cannot join their files.
@@ -129,6 +151,16 @@ pub fn dialogue_id(channel: &str, citizen: &CitizenId, session: &str) -> Dialogu
     DialogueId(hash(&[channel.as_bytes(), &citizen.0, session.as_bytes()]))
 }
 
+/// What a vendor calls an MT.
+pub fn vendor_key(channel: &str, id: &str) -> VendorKey {
+    VendorKey(hash(&[b"vendor-id", channel.as_bytes(), id.as_bytes()]))
+}
+
+/// One invitation of one citizen.
+pub fn invitation_id(key: &str, citizen: &CitizenId) -> InvitationId {
+    InvitationId(hash(&[b"invitation", key.as_bytes(), &citizen.0]))
+}
+
 fn aead<'a>(msg: &'a [u8], citizen: &'a CitizenId) -> chacha20poly1305::aead::Payload<'a, 'a> {
     chacha20poly1305::aead::Payload { msg, aad: &citizen.0 }
 }
@@ -163,6 +195,23 @@ mod tests {
         *changed.bytes.last_mut().expect("not empty") ^= 1;
         assert_eq!(keys.open(&citizen, &changed), None, "changed at rest");
         assert_eq!(keys.open(&citizen, &Sealed { key: 5, ..sealed }), None, "a key that is gone");
+    }
+
+    #[test]
+    fn an_mt_id_that_nobody_made_is_known() {
+        let keys = keys();
+        let citizen = CitizenId([0x47; 16]);
+        let id = keys.mt(&citizen, Version(9));
+        assert_eq!(id.partition(), citizen.partition());
+        assert_ne!(id, keys.mt(&citizen, Version(10)));
+        assert!(keys.made(&id));
+        for at in 0..16 {
+            let mut forged = id;
+            forged.0[at] ^= 1;
+            assert!(!keys.made(&forged), "byte {at}");
+        }
+        assert!(!Keys::new(&[8; 32], (7, [2; 32]), None).made(&id), "another installation's");
+        assert_eq!(MtId::parse(&id.to_string()), Some(id));
     }
 
     #[test]

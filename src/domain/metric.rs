@@ -26,3 +26,13 @@ pub const REFUSED_TOTAL: &str = "matamat_refused_total";
 pub const STORE_FSYNCS_TOTAL: &str = "matamat_store_fsyncs_total";
 /// Faults of a flow met while running (an error in a condition, a text that fell back), by `flow` and `kind`.
 pub const FLOW_FAULTS_TOTAL: &str = "matamat_flow_faults_total";
+/// Sends to a vendor, by `channel` and `outcome`: `accepted`, `throttled`, `retry`, `permanent`, `configuration`, `unknown`.
+pub const SENDS_TOTAL: &str = "matamat_sends_total";
+/// From an MT's commit (or its due time, when that is later) to the start of its request, in seconds, by `channel`.
+pub const SEND_DELAY_SECONDS: &str = "matamat_send_delay_seconds";
+/// Receipts, by `channel` and `outcome`: `moved`, `known`, `joined` (its MT is not known yet), `forged`, `full`.
+pub const RECEIPTS_TOTAL: &str = "matamat_receipts_total";
+/// 1 while a channel rests because its vendor refuses us, by `channel`.
+pub const CHANNEL_RESTS: &str = "matamat_channel_rests";
+/// Callbacks that wait in the spool.
+pub const SPOOL_WAITING: &str = "matamat_spool_waiting";

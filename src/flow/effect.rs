@@ -1,7 +1,8 @@
 //! What a step may wish for: a closed list. A step numbers its effects by their place in the list; `turn` makes ids from
-//! the numbers, so a re-run makes the same. Saying something by SMS joins it with the outbox.
+//! the numbers, so a re-run makes the same.
 
 use crate::domain::{completion::Status, time::Timestamp};
+use std::time::Duration;
 
 /// A wish of a step. The turn performs all of them in one commit, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +14,18 @@ pub enum Effect {
         /// The dialogue ends with it.
         end: bool,
     },
-    /// A *new* question was put, or the session ended: what asked before is superseded.
+    /// Say this by SMS. At most one in a step.
+    Say {
+        /// The whole text; line ends are LF.
+        text: String,
+        /// It puts a question: a later one supersedes it.
+        prompt: bool,
+        /// The DLT template the text is registered under.
+        template: Option<String>,
+        /// The reminder that starts when a vendor has it: which, from 1, and after how long.
+        remind: Option<(u8, Duration)>,
+    },
+    /// A prompt went out by SMS, a *new* question was put on a screen, or the session ended: what asked before is superseded.
     Asked,
     /// The session ended with this response: at most one in a session's life.
     Respond(Status),

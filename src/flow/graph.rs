@@ -25,6 +25,10 @@ pub struct Flow {
     pub languages: Vec<Lang>,
     /// The USSD codes that open it.
     pub ussd_codes: Vec<String>,
+    /// The bare words that open it by SMS, as they were written.
+    pub sms_words: Vec<String>,
+    /// When an unanswered question goes out again, each counted from the question's acceptance by the vendor; rising.
+    pub remind: Vec<Duration>,
     /// How long a session lives.
     pub expires: Duration,
     /// What an invitation may bring.
@@ -183,6 +187,14 @@ pub struct EngineTexts {
     pub over: Words,
     /// At the deadline, or when we have failed: please dial again, what was answered is kept. A literal.
     pub closing: Words,
-    /// To a dial of a code that opens nothing. A literal.
+    /// To a dial of a code, or an SMS, that opens nothing. A literal.
     pub nothing: Words,
+    /// Confirms STOP. A literal.
+    pub stopped: Words,
+    /// Confirms START. A literal.
+    pub started: Words,
+    /// Answers HELP. A literal.
+    pub help: Words,
+    /// The last words to whoever was not meant.
+    pub not_me: Words,
 }

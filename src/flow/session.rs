@@ -35,6 +35,8 @@ pub struct Session {
     pub answers: Vec<Given>,
     /// What an invitation brought, under dotted names (`visit.office`), sorted.
     pub context: Vec<(String, String)>,
+    /// An invitation began it: whoever it reaches may say "not me" on the first question.
+    pub invited: bool,
 }
 
 /// Where a session stands.

@@ -6,7 +6,7 @@
 
 use super::{
     effect::{Effect, Fault, TimerKind},
-    event::Event,
+    event::{Canvas, Event},
     graph::{Flow, Form, Node, Target, Words},
     node::{Kind, Reading, SAID_MAX, SKIP},
     session::{Given, Place, Session},
@@ -51,12 +51,13 @@ pub fn step(flow: &Flow, session: Session, event: Event, now: Timestamp) -> Step
         (Place::Over, _) => {}
         (_, Event::Expired) => walk.expire(),
         (Place::Fresh, Event::Dialled { typed, screen }) => walk.begin(&typed, screen),
-        (Place::Fresh, Event::Answered { screen, .. }) => walk.begin("", screen),
+        (Place::Fresh, Event::Answered { on, .. }) => walk.begin("", screen_of(on)),
         (Place::At { .. }, Event::Dialled { screen, .. }) => walk.show_again(screen),
-        (Place::At { .. }, Event::Answered { text, screen }) => {
-            walk.screen = screen;
+        (Place::At { .. }, Event::Answered { text, on }) => {
+            walk.screen = screen_of(on);
             walk.answer(&text);
         }
+        _ => {}
     }
     Step { session: walk.session, effects: walk.effects }
 }
@@ -81,10 +82,23 @@ pub fn consents_msisdn(flow: &Flow, session: &Session) -> bool {
     last.is_some_and(|given| given.value == crate::domain::completion::Value::Boolean(true))
 }
 
-/// One of the engine's own sentences, by itself on the last page of a dialogue.
-pub fn plain(words: &Words, language: Lang, screen: Screen) -> String {
-    let text = words.pick(language, form(screen));
-    page::only(text.template.literal().unwrap_or(&text.fallback), screen)
+/// One of the engine's own sentences, by itself: on the last page of a dialogue, or as an SMS.
+pub fn plain(words: &Words, language: Lang, on: Canvas) -> String {
+    let said = |form| {
+        let text = words.pick(language, form);
+        text.template.literal().unwrap_or(&text.fallback)
+    };
+    match on {
+        Canvas::Screen(screen) => page::only(said(form(screen)), screen),
+        Canvas::Sms => said(Form::Full).to_owned(),
+    }
+}
+
+fn screen_of(on: Canvas) -> Screen {
+    match on {
+        Canvas::Screen(screen) => screen,
+        Canvas::Sms => Screen::default(),
+    }
 }
 
 fn form(screen: Screen) -> Form {

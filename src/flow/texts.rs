@@ -13,9 +13,12 @@ use crate::{
 };
 
 /// The keys of the file beside `hint.<kind>`.
-const KEYS: [&str; 9] = ["more", "back", "yes", "no", "skip", "expired", "over", "closing", "nothing"];
+const KEYS: [&str; 13] = [
+    "more", "back", "yes", "no", "skip", "expired", "over", "closing", "nothing", "stopped", "started",
+    "help", "not-me",
+];
 /// Said when there is no session whose names could be filled in.
-const LITERAL: [&str; 3] = ["expired", "closing", "nothing"];
+const LITERAL: [&str; 6] = ["expired", "closing", "nothing", "stopped", "started", "help"];
 /// The kinds of node that can be answered wrongly.
 const HINTS: [&str; 4] = ["rating", "choice", "yes-no", "text"];
 
@@ -96,7 +99,8 @@ impl TextsDocument {
             all.collect::<Option<Vec<_>>>().map(Words)
         };
         let hints = HINTS.map(|kind| Some((kind, words(&format!("hint.{kind}"))?)));
-        let [more, back, yes, no, skip, expired, over, closing, nothing] = KEYS.map(words);
+        let [more, back, yes, no, skip, expired, over, closing, nothing, stopped, started, help, not_me] =
+            KEYS.map(words);
         Some(EngineTexts {
             hints: hints.into_iter().collect::<Option<_>>()?,
             more: more?,
@@ -108,6 +112,10 @@ impl TextsDocument {
             over: over?,
             closing: closing?,
             nothing: nothing?,
+            stopped: stopped?,
+            started: started?,
+            help: help?,
+            not_me: not_me?,
         })
     }
 

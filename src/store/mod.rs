@@ -11,25 +11,28 @@
 //!   `waiting` and `dead` are sizes read from the queue itself (P4).
 //! * Leases and due times are compared with the *store's* clock (plus the process' shift); `now` in a commit is the turn's.
 //! * Every wait is bounded; an outcome that is not known is said to be [`StoreError::Unknown`].
-//!
-//! # What is not here yet
-//!
-//! The outbox and what it needs come with SMS: `reserve`, `receipt`, `join`, `vendor_id`, `invite`, `redrive`, `drop`, the
-//! consent number's suppression at the claim, and the segments, parts and timers in an item's header.
 
 pub mod commit;
 pub mod due;
 pub mod embedded;
+pub mod mt;
+pub mod payload;
 pub mod record;
 pub mod redis;
 mod settings;
 
 use crate::domain::{
     delivery::Verdict,
-    id::{CitizenId, DepartmentId, DialogueId, EventId, Partition, Revision, Version},
+    id::{
+        ChannelId, CitizenId, DepartmentId, DialogueId, EventId, MtId, Partition, Revision, VendorKey,
+        Version,
+    },
     time::Timestamp,
 };
-pub use commit::{Commit, OwnTimer, Put, QueueOp, SavedDialogue};
+pub use commit::{Commit, MtHeader, MtKind, OwnTimer, Put, QueueOp, SavedDialogue, Then};
+pub use mt::{
+    Found, Invite, Invited, ItemState, Join, Joined, Life, LifeLine, Receipt, Received, Reserve, Reserved,
+};
 use record::{Dialogue, Record};
 pub use settings::{Settings, StoreUrl};
 use std::{fmt, future::Future, pin::Pin, time::Duration};
@@ -40,6 +43,25 @@ pub const LEASE: Duration = Duration::from_secs(30);
 pub const CLAIM_MAX: usize = 100;
 /// How long a citizen's record lives after its last turn (for ever once STOP was said).
 pub const RECORD_TTL: Duration = Duration::from_secs(30 * 86_400);
+/// How long a repeated SMS is known.
+pub const EVENT_TTL: Duration = Duration::from_secs(72 * 3_600);
+/// How long an MT's life is kept after its final state.
+pub const LIFE_AFTER_END: Duration = Duration::from_secs(72 * 3_600);
+/// How long an MT's life is kept at most.
+pub const LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// How long a vendor's id finds its MT.
+pub const VENDOR_KEY_TTL: Duration = Duration::from_secs(7 * 86_400);
+/// How far ahead a slot is promised at most.
+pub const SLOT_AHEAD: Duration = Duration::from_millis(200);
+/// How many receipts for unknown MTs wait in one partition at most; what comes beyond is dropped and counted by whoever
+/// asked.
+pub const JOINS_MAX: usize = 20_000;
+/// How many lines a simulated phone's thread keeps.
+pub const THREAD_LINES: usize = 100;
+/// How long a simulated phone's thread is kept after its last line.
+pub const THREAD_TTL: Duration = Duration::from_secs(7 * 86_400);
+/// How many lines of an MT's life are kept.
+pub const LIFE_LINES: usize = 40;
 /// How long a USSD step is known after its vendor session must be over.
 pub const DIALOGUE_GRACE: Duration = Duration::from_secs(600);
 
@@ -69,21 +91,27 @@ impl Durability {
 /// An act under way.
 pub type Act<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// One queue: a channel's outbox will be one more. A queue has the same parts in each partition.
+/// One queue. It has the same parts in each partition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Queue {
     /// Sessions to be woken.
     Timer,
     /// Completions owed to a department. `unrouted` holds those that no route wanted, as dead letters.
     Completion(DepartmentId),
+    /// MTs committed and not yet accepted by a channel's vendor. Items are named by their `MtId`.
+    Outbox(ChannelId),
+    /// Receipts whose MT is not known yet, in the partition of the vendor's id. Items are `<VendorKey>:<state>`.
+    Join,
 }
 
-/// The queue's name in keys, metrics and commands: `timer`, `completion:ledger`.
+/// The queue's name in keys, metrics and commands: `timer`, `completion:ledger`, `outbox:phone`, `join`.
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Queue::Timer => f.write_str("timer"),
             Queue::Completion(department) => write!(f, "completion:{department}"),
+            Queue::Outbox(channel) => write!(f, "outbox:{channel}"),
+            Queue::Join => f.write_str("join"),
         }
     }
 }
@@ -106,12 +134,14 @@ pub enum StoreError {
 }
 
 /// What a turn needs to begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
     /// Whose record.
     pub citizen: CitizenId,
     /// The dialogue whose saved replies are wanted.
     pub dialogue: Option<DialogueId>,
+    /// The event whose mark is looked for.
+    pub event: Option<EventId>,
 }
 
 /// What [`Store::load`] found; both were read in one round trip, not in one moment: the commit decides.
@@ -121,6 +151,8 @@ pub struct Loaded {
     pub record: Option<Record>,
     /// The dialogue's history and saved replies, if it is known.
     pub dialogue: Option<Dialogue>,
+    /// The event was marked as seen.
+    pub seen: bool,
 }
 
 /// What became of a commit. One lives at a time on a turn's stack, so the record is not boxed.
@@ -129,8 +161,8 @@ pub struct Loaded {
 pub enum Committed {
     /// All of it happened.
     Done,
-    /// The event was seen before: nothing changed. The saved replies as they are.
-    Seen(Dialogue),
+    /// The event was seen before: nothing changed. The saved replies as they are; none where the event has only a mark.
+    Seen(Option<Dialogue>),
     /// Another turn was first: nothing changed. The record as it is now, so that the next try needs no load.
     Conflict(Option<Record>),
     /// The timer whose turn this is was replaced, cancelled or run before: nothing changed.
@@ -148,9 +180,16 @@ pub struct Claim {
     pub max: usize,
     /// Random. Sent again with the same token, the claim gets the same items.
     pub token: [u8; 16],
+    /// For an outbox, and only there: how long an MT is left in doubt whose lease lapsed, because its request may have left.
+    /// The claim that finds it counts the attempt as unknown and does not take it; a second in a row is a dead letter.
+    pub doubt: Option<Duration>,
 }
 
-/// Work that is ours for [`LEASE`], oldest due first.
+/// Work that is ours for [`LEASE`], oldest due first; of an outbox what is urgent first, then the rest. What nobody needs any
+/// more is not among it: the claim of an outbox, last act before the wire, suppresses what was made under another consent
+/// number than the record's (`consent`), all but the confirmation while that is odd (`consent`), what has expired
+/// (`expired`), prompts older than `asked` (`superseded`) and what has no record any more (`forgotten`), at most as many as
+/// it may take.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Claimed {
     /// The items.
@@ -180,6 +219,8 @@ pub struct Item {
     pub record: Option<Record>,
     /// What was put.
     pub payload: Vec<u8>,
+    /// What was put, of an MT.
+    pub mt: Option<MtHeader>,
 }
 
 /// Says how an attempt went.
@@ -198,6 +239,20 @@ pub struct Settle {
     /// What became of it. `Accepted` counts from any attempt of this generation, also for an item that waits, is
     /// unknown or dead; any other verdict only while its own attempt holds the lease.
     pub verdict: Verdict,
+    /// Of an outbox's item: what its life is told about this attempt, in the same act.
+    pub sent: Option<SentLine>,
+}
+
+/// What an MT's life is told about one attempt. A settle that is [`Settled::Stale`] because a receipt came first is told
+/// all the same, if it says [`Verdict::Accepted`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentLine {
+    /// What the vendor answered, for people: `accepted`, `429`, `no answer: …`. At most 200 characters; no number.
+    pub said: String,
+    /// The vendor's id, if it gave one.
+    pub vendor_id: Option<String>,
+    /// A line for the simulated phone's thread.
+    pub thread: Option<Vec<u8>>,
 }
 
 /// What became of a settle.
@@ -320,6 +375,54 @@ pub trait Store: Send + Sync {
     /// Whether the store has a check value at all: a key file may be made only when it has none.
     fn has_keys(&self) -> Act<'_, bool>;
 
+    /// The next slot of a channel, in the store's time: it moves on by segments/TPS; slots in the past lapse; nothing is
+    /// promised more than [`SLOT_AHEAD`] ahead.
+    fn reserve(&self, reserve: &Reserve) -> Act<'_, Reserved> {
+        Box::pin(async { Err(StoreError::Refused("not built".into())) })
+    }
+
+    /// Takes an invitation: the mark that it was taken, the citizen's record if there is none, and its timer; or nothing,
+    /// if it was taken before.
+    fn invite(&self, invite: &Invite) -> Act<'_, Invited> {
+        Box::pin(async { Err(StoreError::Refused("not built".into())) })
+    }
+
+    /// A receipt for an MT of ours. Its state is the highest ever heard. It ends the outbox item wherever that lies
+    /// (waiting, claimed, unknown, dead; counted as done), and starts the timers that its settling would.
+    fn receipt(&self, receipt: &Receipt) -> Act<'_, Received> {
+        Box::pin(async { Err(StoreError::Refused("not built".into())) })
+    }
+
+    /// The vendor's id of an MT that was accepted. Written before the settle; makes the joins that wait for it due.
+    fn keep_vendor_id(&self, key: &VendorKey, mt: &MtId, part: u8) -> Act<'_, ()> {
+        Box::pin(async { Err(StoreError::Refused("not built".into())) })
+    }
+
+    /// The MT, and its part, that a vendor's id names.
+    fn by_vendor_id(&self, key: &VendorKey) -> Act<'_, Option<(MtId, u8)>> {
+        Box::pin(async { Err(StoreError::Refused("not built".into())) })
+    }
+
+    /// Keeps a receipt until its MT is known. The same one again changes nothing but the queue's counts.
+    fn join(&self, join: &Join) -> Act<'_, Joined> {
+        Box::pin(async { Err(StoreError::Refused("not built".into())) })
+    }
+
+    /// What is known of an MT after its send or its first receipt.
+    fn life(&self, mt: &MtId) -> Act<'_, Option<Life>> {
+        Box::pin(async { Err(StoreError::Refused("not built".into())) })
+    }
+
+    /// An item wherever it lies, for people.
+    fn find(&self, queue: &Queue, partition: Partition, id: &str) -> Act<'_, Option<Found>> {
+        Box::pin(async { Err(StoreError::Refused("not built".into())) })
+    }
+
+    /// A simulated phone's thread, oldest line first.
+    fn thread(&self, citizen: &CitizenId) -> Act<'_, Vec<Vec<u8>>> {
+        Box::pin(async { Err(StoreError::Refused("not built".into())) })
+    }
+
     /// Asks the store how it is.
     fn health(&self) -> Act<'_, Health>;
 
@@ -327,6 +430,3 @@ pub trait Store: Send + Sync {
     /// end of a process; a store that keeps nothing back has nothing to do.
     fn stop(&self) -> Act<'_, ()>;
 }
-
-/// The event a commit is known by, or none: a timer's turn has none, the timer is the mark.
-pub type Mark = Option<EventId>;

@@ -3,11 +3,12 @@
 //! A **record** begins with a fixed header, big-endian, at offsets that the scripts know; the rest is postcard:
 //!
 //! ```text
-//!  0      format (1)
+//!  0      format (2; 1 is read)
 //!  1..9   version
 //!  9..13  consent: rises with every STOP and START; odd is stopped
 //! 13..21  asked: the version of the turn that last put a new question or ended the session
-//! 21..    body: sealed number, language, vendor dialogue, session
+//! 21..    body: sealed number, language, vendor dialogue, session; of format 2 then: when the kind answer to nothing was
+//!         given last, whether an invitation began the session
 //! ```
 //!
 //! A **dialogue** begins with the ids of the events whose replies it holds, so that a script finds a repeat by looking:
@@ -21,21 +22,20 @@
 
 use crate::{
     domain::{
-        completion::{Answer, Completion, Status, Value},
-        id::{ChannelId, CitizenId, DialogueId, EventId, FlowId, ResponseId, Revision, Version},
+        completion::Value,
+        id::{ChannelId, DialogueId, EventId, FlowId, ResponseId, Revision, Version},
         keys::Sealed,
         lang::Lang,
         message::{Bearer, Reply},
         time::Timestamp,
     },
-    flow::{
-        effect::TimerKind,
-        session::{Given, Place, Session},
-    },
+    flow::session::{Given, Place, Session},
 };
 use serde::{Deserialize, Serialize};
 
-/// The format that this release writes.
+/// The format of records that this release writes.
+pub const RECORD_FORMAT: u8 = 2;
+/// The format of dialogues and payloads that this release writes.
 pub const FORMAT: u8 = 1;
 /// Where a record's body begins.
 const RECORD_BODY: usize = 21;
@@ -61,6 +61,29 @@ pub struct Record {
     pub dialogue: Option<DialogueId>,
     /// The live session.
     pub session: Option<Session>,
+    /// When the citizen was last told that a message opens nothing: at most once a day.
+    pub told: Option<Timestamp>,
+}
+
+impl Record {
+    /// The record of a citizen nobody has heard of yet.
+    pub fn fresh(number: Sealed) -> Record {
+        Record {
+            version: Version::default(),
+            consent: 0,
+            asked: Version::default(),
+            number,
+            language: None,
+            dialogue: None,
+            session: None,
+            told: None,
+        }
+    }
+
+    /// Whether the citizen said STOP.
+    pub fn stopped(&self) -> bool {
+        self.consent % 2 == 1
+    }
 }
 
 /// What is known of a vendor's USSD dialogue: what was typed so far and what the last steps were shown.
@@ -86,30 +109,19 @@ impl Dialogue {
     }
 }
 
-/// A completion as a department's queue holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwedCompletion {
-    /// The response.
-    pub completion: Completion,
-    /// The citizen agreed and the route asks: the claim adds the number.
-    pub share_msisdn: bool,
-}
-
-/// What a timer's item holds: which session it wakes, and what for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimerPayload {
-    /// The session.
-    pub response: ResponseId,
-    /// What for.
-    pub kind: TimerKind,
-}
-
 /// The bytes are not what a release up to this one wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stored record cannot be read: format {0}")]
 pub struct Unreadable(pub u8);
 
-// ---- the shapes of format 1: never change one; add a format ----
+// ---- the stored shapes: never change one; add a format ----
+
+/// What format 2 has behind the body of format 1.
+#[derive(Serialize, Deserialize, Default)]
+struct RecordV2Tail {
+    told: Option<i64>,
+    invited: bool,
+}
 
 #[derive(Serialize, Deserialize)]
 struct RecordV1 {
@@ -151,7 +163,7 @@ struct GivenV1 {
 }
 
 #[derive(Serialize, Deserialize)]
-enum ValueV1 {
+pub(super) enum ValueV1 {
     Integer(i64),
     Boolean(bool),
     Text(String),
@@ -170,30 +182,12 @@ struct ReplyV1 {
     language: String,
 }
 
-#[derive(Serialize, Deserialize)]
-struct OwedV1 {
-    share_msisdn: bool,
-    id: [u8; 16],
-    citizen: [u8; 16],
-    flow: String,
-    revision: [u8; 32],
-    partial: bool,
-    bearer: u8,
-    channel: String,
-    language: String,
-    started_at: i64,
-    completed_at: i64,
-    consents_msisdn: bool,
-    context: Vec<(String, String)>,
-    answers: Vec<(String, String, ValueV1, String, i64)>,
-}
-
 impl Record {
-    /// The bytes of format 1.
+    /// The bytes of format 2.
     pub fn encode(&self) -> Vec<u8> {
-        let Record { version, consent, asked, number, language, dialogue, session } = self;
+        let Record { version, consent, asked, number, language, dialogue, session, told } = self;
         let mut bytes = Vec::with_capacity(256);
-        bytes.push(FORMAT);
+        bytes.push(RECORD_FORMAT);
         bytes.extend_from_slice(&version.0.to_be_bytes());
         bytes.extend_from_slice(&consent.to_be_bytes());
         bytes.extend_from_slice(&asked.0.to_be_bytes());
@@ -204,17 +198,27 @@ impl Record {
             dialogue: dialogue.map(|d| d.0),
             session: session.as_ref().map(session_v1),
         };
-        append(bytes, &body)
+        let tail = RecordV2Tail {
+            told: told.map(|at| at.0),
+            invited: session.as_ref().is_some_and(|session| session.invited),
+        };
+        append(append(bytes, &body), &tail)
     }
 
     /// Reads what a release up to this one wrote.
     pub fn decode(bytes: &[u8]) -> Result<Record, Unreadable> {
         let format = *bytes.first().unwrap_or(&0);
         let unreadable = Unreadable(format);
-        if format != FORMAT || bytes.len() < RECORD_BODY {
+        if !(1..=RECORD_FORMAT).contains(&format) || bytes.len() < RECORD_BODY {
             return Err(unreadable);
         }
-        let body: RecordV1 = postcard::from_bytes(&bytes[RECORD_BODY..]).map_err(|_| unreadable)?;
+        let (body, rest): (RecordV1, _) =
+            postcard::take_from_bytes(&bytes[RECORD_BODY..]).map_err(|_| unreadable)?;
+        let tail = match format {
+            1 => RecordV2Tail::default(),
+            _ => postcard::from_bytes(rest).map_err(|_| unreadable)?,
+        };
+        let session = body.session.map(|s| session_of(s, tail.invited));
         Ok(Record {
             version: Version(u64_at(bytes, 1)),
             consent: u32::from_be_bytes(bytes[9..13].try_into().expect("four bytes")),
@@ -222,7 +226,8 @@ impl Record {
             number: Sealed { key: body.sealed_key, bytes: body.sealed },
             language: body.language.as_deref().and_then(Lang::parse),
             dialogue: body.dialogue.map(DialogueId),
-            session: body.session.map(session_of).transpose().map_err(|()| unreadable)?,
+            session: session.transpose().map_err(|()| unreadable)?,
+            told: tail.told.map(Timestamp),
         })
     }
 }
@@ -262,103 +267,7 @@ impl Dialogue {
     }
 }
 
-impl OwedCompletion {
-    /// A format byte and the bytes of format 1.
-    pub fn encode(&self) -> Vec<u8> {
-        let OwedCompletion { completion, share_msisdn } = self;
-        let Completion {
-            id,
-            citizen,
-            flow,
-            revision,
-            status,
-            bearer,
-            channel,
-            language,
-            started_at,
-            completed_at,
-            consents_msisdn,
-            context,
-            answers,
-        } = completion;
-        let answer =
-            |a: &Answer| (a.node.clone(), a.kind.clone(), value_v1(&a.value), a.said.clone(), a.at.0);
-        let body = OwedV1 {
-            share_msisdn: *share_msisdn,
-            id: id.0,
-            citizen: citizen.0,
-            flow: flow.to_string(),
-            revision: revision.0,
-            partial: *status == Status::Partial,
-            bearer: bearer_v1(*bearer),
-            channel: channel.clone(),
-            language: language.to_string(),
-            started_at: started_at.0,
-            completed_at: completed_at.0,
-            consents_msisdn: *consents_msisdn,
-            context: context.clone(),
-            answers: answers.iter().map(answer).collect(),
-        };
-        append(vec![FORMAT], &body)
-    }
-
-    /// Reads what a release up to this one wrote.
-    pub fn decode(bytes: &[u8]) -> Result<OwedCompletion, Unreadable> {
-        let unreadable = Unreadable(*bytes.first().unwrap_or(&0));
-        if unreadable.0 != FORMAT {
-            return Err(unreadable);
-        }
-        let b: OwedV1 = postcard::from_bytes(&bytes[1..]).map_err(|_| unreadable)?;
-        let answers = b.answers.into_iter().map(|(node, kind, value, said, at)| Answer {
-            node,
-            kind,
-            value: value_of(value),
-            said,
-            at: Timestamp(at),
-        });
-        Ok(OwedCompletion {
-            share_msisdn: b.share_msisdn,
-            completion: Completion {
-                id: ResponseId(b.id),
-                citizen: CitizenId(b.citizen),
-                flow: FlowId::parse(&b.flow).ok_or(unreadable)?,
-                revision: Revision(b.revision),
-                status: if b.partial { Status::Partial } else { Status::Complete },
-                bearer: bearer_of(b.bearer).map_err(|()| unreadable)?,
-                channel: b.channel,
-                language: Lang::parse(&b.language).ok_or(unreadable)?,
-                started_at: Timestamp(b.started_at),
-                completed_at: Timestamp(b.completed_at),
-                consents_msisdn: b.consents_msisdn,
-                context: b.context,
-                answers: answers.collect(),
-            },
-        })
-    }
-}
-
-impl TimerPayload {
-    /// Format, kind, session: 18 bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let kind = match self.kind {
-            TimerKind::Expiry => 1,
-        };
-        [&[FORMAT, kind][..], &self.response.0].concat()
-    }
-
-    /// Reads what a release up to this one wrote.
-    pub fn decode(bytes: &[u8]) -> Result<TimerPayload, Unreadable> {
-        match bytes {
-            [FORMAT, 1, response @ ..] if response.len() == 16 => Ok(TimerPayload {
-                kind: TimerKind::Expiry,
-                response: ResponseId(response.try_into().expect("sixteen bytes")),
-            }),
-            _ => Err(Unreadable(*bytes.first().unwrap_or(&0))),
-        }
-    }
-}
-
-fn append(bytes: Vec<u8>, body: &impl Serialize) -> Vec<u8> {
+pub(super) fn append(bytes: Vec<u8>, body: &impl Serialize) -> Vec<u8> {
     postcard::to_extend(body, bytes).expect("plain structs always serialize into memory")
 }
 
@@ -366,14 +275,14 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
-fn bearer_v1(bearer: Bearer) -> u8 {
+pub(super) fn bearer_v1(bearer: Bearer) -> u8 {
     match bearer {
         Bearer::Sms => 1,
         Bearer::Ussd => 2,
     }
 }
 
-fn bearer_of(bearer: u8) -> Result<Bearer, ()> {
+pub(super) fn bearer_of(bearer: u8) -> Result<Bearer, ()> {
     match bearer {
         1 => Ok(Bearer::Sms),
         2 => Ok(Bearer::Ussd),
@@ -381,7 +290,7 @@ fn bearer_of(bearer: u8) -> Result<Bearer, ()> {
     }
 }
 
-fn value_v1(value: &Value) -> ValueV1 {
+pub(super) fn value_v1(value: &Value) -> ValueV1 {
     match value {
         Value::Integer(n) => ValueV1::Integer(*n),
         Value::Boolean(b) => ValueV1::Boolean(*b),
@@ -389,7 +298,7 @@ fn value_v1(value: &Value) -> ValueV1 {
     }
 }
 
-fn value_of(value: ValueV1) -> Value {
+pub(super) fn value_of(value: ValueV1) -> Value {
     match value {
         ValueV1::Integer(n) => Value::Integer(n),
         ValueV1::Boolean(b) => Value::Boolean(b),
@@ -410,6 +319,7 @@ fn session_v1(session: &Session) -> SessionV1 {
         place,
         answers,
         context,
+        invited: _,
     } = session;
     let given = |g: &Given| {
         let Given { node, value, said, at } = g;
@@ -434,7 +344,7 @@ fn session_v1(session: &Session) -> SessionV1 {
     }
 }
 
-fn session_of(s: SessionV1) -> Result<Session, ()> {
+fn session_of(s: SessionV1, invited: bool) -> Result<Session, ()> {
     let given =
         |g: GivenV1| Given { node: g.node, value: value_of(g.value), said: g.said, at: Timestamp(g.at) };
     Ok(Session {
@@ -453,6 +363,7 @@ fn session_of(s: SessionV1) -> Result<Session, ()> {
         },
         answers: s.answers.into_iter().map(given).collect(),
         context: s.context,
+        invited,
     })
 }
 
@@ -461,7 +372,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A citizen in the middle of a flow, as release 0.1 stores one.
+    /// A citizen in the middle of a flow.
     fn sample() -> Record {
         let given = |node: &str, value, said: &str| Given {
             node: node.into(),
@@ -492,7 +403,9 @@ mod tests {
                     given("contact", Value::Boolean(true), "ହଁ"),
                 ],
                 context: vec![("visit.office".into(), "OD-DHH-07".into())],
+                invited: true,
             }),
+            told: Some(Timestamp(1_795_400_000_000)),
         }
     }
 
@@ -519,8 +432,17 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_release_0_1_is_read_and_written_as_it_was() {
-        let kept = kept("record-1.hex", &sample().encode());
+    fn a_record_of_format_1_is_read() {
+        let kept =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/samples/record-1.hex"));
+        let mut expected = Record { told: None, ..sample() };
+        expected.session.as_mut().expect("a session").invited = false;
+        assert_eq!(Record::decode(&unhex(&kept.expect("kept"))), Ok(expected));
+    }
+
+    #[test]
+    fn a_record_is_read_and_written_as_it_was() {
+        let kept = kept("record-2.hex", &sample().encode());
         assert_eq!(Record::decode(&unhex(&kept)), Ok(sample()));
         assert_eq!(hex(&sample().encode()), kept, "a changed shape needs a new format");
     }
@@ -541,7 +463,7 @@ mod tests {
     #[test]
     fn the_header_is_where_the_scripts_look() {
         let bytes = sample().encode();
-        assert_eq!(bytes[0], FORMAT);
+        assert_eq!(bytes[0], RECORD_FORMAT);
         assert_eq!(bytes[1..9], 0x01a2_0bb5_1ab0_0007_u64.to_be_bytes());
         assert_eq!(bytes[9..13], 2_u32.to_be_bytes());
         assert_eq!(bytes[13..21], 0x01a2_0bb5_1ab0_0006_u64.to_be_bytes());
@@ -552,12 +474,10 @@ mod tests {
         #[test]
         fn bytes_that_are_no_record_are_refused_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut ours = bytes.clone();
-            if let Some(first) = ours.first_mut() { *first = FORMAT; }
+            if let Some(first) = ours.first_mut() { *first = *first % RECORD_FORMAT + 1; }
             for bytes in [&bytes, &ours] {
                 let _ = Record::decode(bytes);
                 let _ = Dialogue::decode(bytes);
-                let _ = OwedCompletion::decode(bytes);
-                let _ = TimerPayload::decode(bytes);
             }
         }
 

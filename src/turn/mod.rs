@@ -9,30 +9,34 @@
 //! | after the commit, before the answer | the repeat is recognised and gets the saved screen |
 //! | with a timer in hand | its lease ends and it fires again; a stale one only removes itself |
 
+mod channels;
 mod input;
 mod plan;
 mod shelf;
 
+pub use channels::Channels;
 pub use plan::UNROUTED;
 pub use shelf::Shelf;
 
 use crate::{
     domain::{
         id::{CitizenId, DialogueId, EventId, Version},
+        invitation::Invitation,
         keys::{self, Keys},
-        message::{ChannelFacts, Reply, UssdStep},
+        message::{Bearer, ChannelFacts, Dlr, Mo, Reply, UssdStep},
         time::{Clock, Timestamp},
     },
     fail::FailPoint,
     flow::{
-        event::Event,
+        event::{Canvas, Event},
         session::{Place, Session},
     },
     route::Routes,
     store::{
-        Commit, Committed, Item, Load, OwnTimer, SavedDialogue, Store, StoreError,
+        Commit, Committed, Invited, Item, Load, OwnTimer, SavedDialogue, Store, StoreError,
         due::Due,
-        record::{Dialogue, Record, TimerPayload},
+        payload::TimerPayload,
+        record::{Dialogue, Record},
     },
 };
 use input::Typed;
@@ -57,6 +61,8 @@ pub struct Turns {
     pub clock: Clock,
     /// Told of everything that a commit makes due.
     pub due: Arc<Due>,
+    /// The channels of this process.
+    pub channels: Arc<Channels>,
 }
 
 /// Why a turn gave no screen.
@@ -104,9 +110,41 @@ impl Outcome {
     }
 }
 
-/// How a timer's turn ended.
+/// How a receipt ended: the word in `matamat_receipts_total{outcome}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiptTurn {
+    /// Its MT's state moved.
+    Moved,
+    /// It told nothing new.
+    Known,
+    /// Its MT is not known yet: it waits for it.
+    Joined,
+    /// It names an MT that nobody here made.
+    Forged,
+    /// Too many wait already; it was dropped.
+    Full,
+}
+
+impl ReceiptTurn {
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReceiptTurn::Moved => "moved",
+            ReceiptTurn::Known => "known",
+            ReceiptTurn::Joined => "joined",
+            ReceiptTurn::Forged => "forged",
+            ReceiptTurn::Full => "full",
+        }
+    }
+}
+
+/// How a timer's turn ended. What is not committed the worker settles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimerTurn {
+    /// Not now: due again then.
+    Later(Timestamp),
+    /// Nobody needs it any more; settle it so, for this reason.
+    Suppressed(&'static str),
     /// It woke its session.
     Fired,
     /// Its session was over; it removed itself.
@@ -130,7 +168,7 @@ impl Turns {
         if !step.event.waits() {
             return self.end(citizen, id, &event).await;
         }
-        let loaded = self.store.load(&Load { citizen, dialogue: Some(id) }).await?;
+        let loaded = self.store.load(&Load { citizen, dialogue: Some(id), event: None }).await?;
         let dialogue = loaded.dialogue.filter(|_| !input::begins_anew(step)).unwrap_or_default();
         if let Some(reply) = dialogue.reply_to(&event) {
             return Ok(UssdTurn::Screen(reply.clone(), Outcome::Repeat));
@@ -158,12 +196,15 @@ impl Turns {
                 expected: found.as_ref().map_or(Version::default(), |r| r.version),
                 record: Some(record),
                 dialogue: Some(SavedDialogue { id, dialogue: saved, ttl: input::kept(facts) }),
+                mark: None,
                 timer: None,
                 queues: plan.queues,
             };
             match self.commit(&commit).await? {
                 Committed::Done => return Ok(UssdTurn::Screen(reply, Outcome::Done)),
-                Committed::Seen(dialogue) => return Ok(self.seen(&dialogue, &event, facts)),
+                Committed::Seen(dialogue) => {
+                    return Ok(self.seen(&dialogue.unwrap_or_default(), &event, facts));
+                }
                 Committed::Conflict(record) => found = record,
                 Committed::Gone => return Err(TurnError::Busy),
             }
@@ -174,7 +215,7 @@ impl Turns {
     /// The vendor's dialogue is over: the record does not name it any more. The end of another one changes nothing, and
     /// nothing of the session is lost: it waits for the next dial.
     async fn end(&self, citizen: CitizenId, id: DialogueId, event: &EventId) -> Result<UssdTurn, TurnError> {
-        let mut found = self.store.load(&Load { citizen, dialogue: None }).await?.record;
+        let mut found = self.store.load(&Load { citizen, dialogue: None, event: None }).await?.record;
         for _ in 0..CONFLICT_TRIES {
             let Some(record) = found.filter(|record| record.dialogue == Some(id)) else {
                 return Ok(UssdTurn::Closed);
@@ -186,6 +227,7 @@ impl Turns {
                 expected: record.version,
                 record: Some(Record { version, dialogue: None, ..record }),
                 dialogue: None,
+                mark: None,
                 timer: None,
                 queues: Vec::new(),
             };
@@ -216,7 +258,7 @@ impl Turns {
         let mut found = item.record.clone();
         for _ in 0..CONFLICT_TRIES {
             let session = found.as_ref().and_then(|r| r.session.as_ref());
-            let woken = session.filter(|s| s.response == timer.response).cloned();
+            let woken = session.filter(|s| Some(&s.response) == timer.response()).cloned();
             let expected = found.as_ref().map_or(Version::default(), |r| r.version);
             let stale = woken.is_none();
             let mut commit = Commit {
@@ -225,11 +267,12 @@ impl Turns {
                 expected,
                 record: None,
                 dialogue: None,
+                mark: None,
                 timer: Some(own.clone()),
                 queues: Vec::new(),
             };
             if let (Some(session), Some(record)) = (woken, &found) {
-                let salt = EventId(timer.response.0);
+                let salt = EventId(session.response.0);
                 let version = next_version(Some(record), now, &salt);
                 let flow = self.flow(session.revision).await?;
                 let mut plan = Plan::new(item.citizen, version, now);
@@ -245,6 +288,25 @@ impl Turns {
                 Committed::Conflict(record) => found = record,
             }
         }
+        Err(TurnError::Busy)
+    }
+
+    /// A message from a phone. `random` names the event where the vendor gives nothing to tell a repeat by; whoever keeps the
+    /// message for later keeps it too.
+    pub async fn mo(&self, facts: &ChannelFacts, mo: &Mo, random: [u8; 16]) -> Result<Outcome, TurnError> {
+        let _ = (facts, mo, random);
+        Err(TurnError::Busy)
+    }
+
+    /// A receipt that came in by a channel.
+    pub async fn receipt(&self, facts: &ChannelFacts, dlr: &Dlr) -> Result<ReceiptTurn, TurnError> {
+        let _ = (facts, dlr);
+        Err(TurnError::Busy)
+    }
+
+    /// Takes an invitation, or knows it.
+    pub async fn invite(&self, invitation: &Invitation) -> Result<Invited, TurnError> {
+        let _ = invitation;
         Err(TurnError::Busy)
     }
 
@@ -268,10 +330,10 @@ impl Turns {
         match (live, typed) {
             (Some(mut session), _) => {
                 let flow = self.flow(session.revision).await?;
-                session.bearer = turn.facts.bearer;
+                session.bearer = Bearer::Ussd;
                 session.channel = turn.facts.id.clone();
                 let event = match typed {
-                    Typed::Answer(text) => Event::Answered { text: text.clone(), screen },
+                    Typed::Answer(text) => Event::Answered { text: text.clone(), on: Canvas::Screen(screen) },
                     Typed::OldRepeat => Event::Dialled { typed: String::new(), screen },
                     // What was dialled behind the code answers the flow that the code opens, not whatever is live.
                     Typed::Dial { .. } => Event::Dialled { typed: String::new(), screen },
@@ -279,7 +341,7 @@ impl Turns {
                 plan.step(&flow, session, event, &self.routes);
             }
             (None, Typed::Dial { code, typed }) => {
-                let Some((flow, tail)) = self.shelf.opened_by(code) else {
+                let Some((flow, tail)) = self.shelf.opened_by(code, &turn.facts.flows) else {
                     return Ok(plan.or_nothing());
                 };
                 self.shelf.keep(&flow, &*self.store).await?;
@@ -309,13 +371,14 @@ impl Turns {
             flow: flow.id.clone(),
             revision: flow.revision,
             language: spoken.unwrap_or(flow.languages[0]),
-            bearer: turn.facts.bearer,
+            bearer: Bearer::Ussd,
             channel: turn.facts.id.clone(),
             started: now,
             expires: now.plus(flow.expires),
             place: Place::Fresh,
             answers: Vec::new(),
             context: flow.cut(&turn.step.context),
+            invited: false,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     },
     flow::{
         effect::{Effect, TimerKind},
-        event::Event,
+        event::{Canvas, Event},
         graph::Flow,
         session::{Place, Session},
         step::{self, step},
@@ -22,7 +22,8 @@ use crate::{
     store::{
         Commit, Put, Queue, QueueOp,
         due::Due,
-        record::{OwedCompletion, Record, TimerPayload},
+        payload::{OwedCompletion, TimerPayload},
+        record::Record,
     },
 };
 
@@ -73,12 +74,15 @@ impl Plan {
             Effect::Show { text, end } => {
                 self.reply = Some(Reply { text, end, language: session.language });
             }
+            Effect::Say { .. } => {}
             Effect::Asked => self.asked = true,
             Effect::Respond(status) => {
                 self.owe(completion(flow, session, status, self.citizen, self.now), routes)
             }
             Effect::StartTimer { kind, due } => {
-                let payload = TimerPayload { response: session.response, kind }.encode();
+                let payload = match kind {
+                    TimerKind::Expiry => TimerPayload::Expiry(session.response).encode(),
+                };
                 self.put(Queue::Timer, timer_id(&self.citizen, kind), due, None, payload);
             }
             Effect::CancelTimer(kind) => {
@@ -111,7 +115,7 @@ impl Plan {
 
     fn put(&mut self, queue: Queue, id: String, due: Timestamp, dead: Option<String>, payload: Vec<u8>) {
         let generation = self.version;
-        self.queues.push(QueueOp::Put(Put { queue, id, generation, due, dead, payload }));
+        self.queues.push(QueueOp::Put(Put { queue, id, generation, due, dead, payload, mt: None }));
     }
 
     /// A timer's own turn removes the timer; the engine's wish to cancel it is then none.
@@ -121,7 +125,7 @@ impl Plan {
 
     /// The kind word to an answer that came after the end.
     pub fn say_expired(&mut self, flow: &Flow, language: Lang, screen: Screen) {
-        let text = step::plain(&flow.texts.expired, language, screen);
+        let text = step::plain(&flow.texts.expired, language, Canvas::Screen(screen));
         self.reply = Some(Reply { text, end: true, language });
     }
 
@@ -138,15 +142,7 @@ impl Plan {
         dialogue: Option<DialogueId>,
         keys: &Keys,
     ) -> Record {
-        let fresh = || Record {
-            version: Version::default(),
-            consent: 0,
-            asked: Version::default(),
-            number: keys.seal(&turn.citizen, &turn.step.from),
-            language: None,
-            dialogue: None,
-            session: None,
-        };
+        let fresh = || Record::fresh(keys.seal(&turn.citizen, &turn.step.from));
         let before = found.cloned().unwrap_or_else(fresh);
         Record { dialogue, ..self.woken(&before) }
     }
@@ -161,6 +157,7 @@ impl Plan {
             language: self.language.or(before.language),
             dialogue: before.dialogue,
             session: self.session.clone(),
+            told: before.told,
         }
     }
 }

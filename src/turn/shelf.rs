@@ -6,13 +6,14 @@
 use super::input::Typed;
 use crate::{
     domain::{
-        id::Revision,
+        id::{FlowId, Revision},
         lang::Lang,
         message::{ChannelFacts, Reply},
     },
     flow::{
         check,
         entry::Entries,
+        event::Canvas,
         graph::{EngineTexts, Flow, Words},
         step,
     },
@@ -52,8 +53,8 @@ impl Shelf {
     }
 
     /// The flow that a dialled code opens, and the answers dialled behind it.
-    pub fn opened_by(&self, code: &str) -> Option<(Arc<Flow>, String)> {
-        self.entries.by_code(code)
+    pub fn opened_by(&self, code: &str, open: &[FlowId]) -> Option<(Arc<Flow>, String)> {
+        self.entries.by_code(code, open)
     }
 
     /// A flow by its revision, if this process has compiled it.
@@ -116,6 +117,6 @@ impl Shelf {
     fn say(&self, words: &Words, facts: &ChannelFacts, language: Option<Lang>) -> Reply {
         let first = || self.flows.first().map(|flow| flow.languages[0]);
         let language = language.or(facts.language).or_else(first).unwrap_or(Lang::EN);
-        Reply { text: step::plain(words, language, facts.screen), end: true, language }
+        Reply { text: step::plain(words, language, Canvas::Screen(facts.screen)), end: true, language }
     }
 }

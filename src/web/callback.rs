@@ -35,9 +35,9 @@ const TURNS_MAX: u32 = 4096;
 /// One channel's door.
 pub struct Door {
     /// What a turn knows of it.
-    pub facts: ChannelFacts,
+    pub facts: Arc<ChannelFacts>,
     /// Its codec.
-    pub codec: Box<dyn Channel>,
+    pub codec: Arc<dyn Channel>,
     /// It belongs to the operators' side (the simulator).
     pub operators: bool,
 }
@@ -198,8 +198,10 @@ async fn answered(
     started: Instant,
 ) -> HttpResponse {
     let mut outcome = TurnOutcome::Taken;
-    for Inbound::Ussd(step) in inbound {
-        outcome = ussd(hall, door, step, started).await;
+    for inbound in inbound {
+        if let Inbound::Ussd(step) = inbound {
+            outcome = ussd(hall, door, step, started).await;
+        }
     }
     http(door.codec.answer(callback, &outcome))
 }

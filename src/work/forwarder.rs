@@ -16,7 +16,7 @@ use crate::{
     },
     fail::FailPoint,
     link::file::LineFile,
-    store::{Item, Queue, Settle, record::OwedCompletion},
+    store::{Item, Queue, Settle, payload::OwedCompletion},
 };
 use std::{io, sync::Arc};
 
@@ -116,6 +116,7 @@ impl Forwarder {
                 generation: item.generation,
                 attempt: item.attempt,
                 verdict,
+                sent: None,
             }
         });
         let settles: Vec<Settle> = settles.collect();

@@ -69,7 +69,7 @@ impl Desk {
     async fn claim(&self, queue: &Queue, partition: Partition, max: usize) -> Option<(Partition, Claimed)> {
         let mut token = [0; 16];
         getrandom::fill(&mut token).expect("the system has randomness");
-        let claim = Claim { queue: queue.clone(), partition, max, token };
+        let claim = Claim { queue: queue.clone(), partition, max, token, doubt: None };
         match self.store.claim(&claim).await {
             Ok(claimed) => {
                 if let Some(next) = claimed.next_due {

@@ -28,7 +28,7 @@ pub async fn run(mut desk: Desk, turns: Turns) {
 async fn fire(turns: &Turns, item: Item) {
     match turns.timer(&item).await {
         Ok(TimerTurn::Fired) => tracing::debug!(citizen = %item.citizen, "a session expired"),
-        Ok(TimerTurn::Stale | TimerTurn::Gone) => {}
+        Ok(TimerTurn::Stale | TimerTurn::Gone | TimerTurn::Later(_) | TimerTurn::Suppressed(_)) => {}
         Err(error) => tracing::warn!(%error, "a timer could not run; it fires again when its lease ends"),
     }
 }

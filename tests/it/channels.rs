@@ -202,7 +202,7 @@ proptest! {
         let raw = format!("POST /ussd\n\nsessionId=s&phoneNumber=%2B919437000001&text={encoded}");
         let callback = request::parse(raw.as_bytes(), CallbackKind::Ussd, NOW).expect("a request");
         let inbound = CHANNELS[0].decode(&callback).expect("a good step");
-        let Inbound::Ussd(step) = &inbound[0];
+        let Inbound::Ussd(step) = &inbound[0] else { panic!("no step: {inbound:?}") };
         prop_assert_eq!(step.event, if text.is_empty() { UssdEvent::Start } else { UssdEvent::Continue });
         prop_assert_eq!(&step.input, &UssdInput::History(text));
     }

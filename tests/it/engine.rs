@@ -14,7 +14,7 @@ use matamat::{
     flow::{
         check,
         effect::{Effect, Fault},
-        event::Event,
+        event::{Canvas, Event},
         graph::Flow,
         session::{Place, Session},
         step::{self, DIRECT_MAX, Step, TRIES, step},
@@ -141,12 +141,14 @@ fn fresh(flow: &Flow, language: usize) -> Session {
         place: Place::Fresh,
         answers: Vec::new(),
         context: Vec::new(),
+        invited: false,
     }
 }
 
 /// Stored and read back.
 fn reloaded(session: Session) -> Session {
     let record = Record {
+        told: None,
         version: Version(1),
         consent: 0,
         asked: Version(1),
@@ -188,15 +190,15 @@ fn typed() -> impl Strategy<Value = String> {
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         2 => (typed(), screens()).prop_map(|(typed, screen)| Event::Dialled { typed, screen }),
-        8 => (typed(), screens()).prop_map(|(text, screen)| Event::Answered { text, screen }),
+        8 => (typed(), screens()).prop_map(|(text, screen)| Event::Answered { text, on: Canvas::Screen(screen) }),
         1 => Just(Event::Expired),
     ]
 }
 
 fn screen_of(event: &Event) -> Screen {
     match event {
-        Event::Dialled { screen, .. } | Event::Answered { screen, .. } => *screen,
-        Event::Expired => Screen::default(),
+        Event::Dialled { screen, .. } | Event::Answered { on: Canvas::Screen(screen), .. } => *screen,
+        _ => Screen::default(),
     }
 }
 
@@ -261,7 +263,7 @@ proptest! {
         let mut session = step(flow, fresh(flow, 0), dialled, START).session;
         for text in answers {
             let before = session.clone();
-            let after = step(flow, session, Event::Answered { text: text.clone(), screen }, START).session;
+            let after = step(flow, session, Event::Answered { text: text.clone(), on: Canvas::Screen(screen) }, START).session;
             let gone = before.answers.iter().filter(|given| !after.answers.contains(given)).count();
             let goes_back = ["0", "00"].contains(&matamat::text::heard::Heard::of(&text).as_str());
             prop_assert!(gone == 0 || (gone == 1 && goes_back), "{:?} lost {:?}", text, before.answers);
@@ -296,7 +298,7 @@ proptest! {
         let mut steps = 0;
         while session.place != Place::Over {
             prop_assert!(steps < most, "{:?} is still at {:?}", nonsense, session.place);
-            session = step(flow, session, Event::Answered { text: nonsense.clone(), screen }, START).session;
+            session = step(flow, session, Event::Answered { text: nonsense.clone(), on: Canvas::Screen(screen) }, START).session;
             steps += 1;
         }
     }
@@ -315,7 +317,7 @@ proptest! {
             let mut last = step(&FLOWS[1], fresh(&FLOWS[1], 0), dialled, START);
             let mut seen = read(&mut last, screen);
             if hinted && !typed.is_empty() {
-                last = step(&FLOWS[1], last.session, Event::Answered { text: "none".into(), screen }, START);
+                last = step(&FLOWS[1], last.session, Event::Answered { text: "none".into(), on: Canvas::Screen(screen) }, START);
                 seen = read(&mut last, screen);
             }
             for part in expected {
@@ -335,7 +337,12 @@ fn read(last: &mut Step, screen: Screen) -> String {
         if !text.contains("98 More") {
             break;
         }
-        *last = step(&FLOWS[1], last.session.clone(), Event::Answered { text: "98".into(), screen }, START);
+        *last = step(
+            &FLOWS[1],
+            last.session.clone(),
+            Event::Answered { text: "98".into(), on: Canvas::Screen(screen) },
+            START,
+        );
     }
     seen
 }
@@ -354,10 +361,12 @@ fn an_answer_corrected_asks_again_what_came_after_it() {
     assert_eq!(nodes(&session), ["overall", "topic", "contact"]);
     assert!(step::consents_msisdn(flow, &session));
     for _ in 0..3 {
-        session = step(flow, session, Event::Answered { text: "0".into(), screen }, START).session;
+        session =
+            step(flow, session, Event::Answered { text: "0".into(), on: Canvas::Screen(screen) }, START)
+                .session;
     }
     assert!(session.answers.is_empty(), "a branch that was left accuses nobody");
-    let last = step(flow, session, Event::Answered { text: "9".into(), screen }, START);
+    let last = step(flow, session, Event::Answered { text: "9".into(), on: Canvas::Screen(screen) }, START);
     assert_eq!(nodes(&last.session), ["overall"]);
     assert!(!step::consents_msisdn(flow, &last.session), "the yes went with its question");
 }
@@ -417,7 +426,7 @@ fn a_yes_is_a_yes_and_what_may_be_one_is_asked_again() {
 }
 
 fn answered(flow: &Flow, session: Session, text: &str, screen: Screen) -> Step {
-    step(flow, session, Event::Answered { text: text.into(), screen }, START)
+    step(flow, session, Event::Answered { text: text.into(), on: Canvas::Screen(screen) }, START)
 }
 
 fn dialled(flow: &Flow, session: Session, typed: &str, screen: Screen) -> Step {
@@ -485,11 +494,17 @@ fn the_third_answer_that_is_not_understood_takes_the_way_out() {
     let mut last = step(flow, fresh(flow, 1), Event::Dialled { typed: String::new(), screen }, START);
     let question = shown(&last)[0].0.to_owned();
     for _ in 1..TRIES {
-        last = step(flow, last.session, Event::Answered { text: "seven".into(), screen }, START);
+        last = step(
+            flow,
+            last.session,
+            Event::Answered { text: "seven".into(), on: Canvas::Screen(screen) },
+            START,
+        );
         let again = shown(&last)[0].0;
         assert!(again.ends_with(&question) && again != question, "a hint, and the question again: {again}");
     }
-    last = step(flow, last.session, Event::Answered { text: "seven".into(), screen }, START);
+    last =
+        step(flow, last.session, Event::Answered { text: "seven".into(), on: Canvas::Screen(screen) }, START);
     assert_eq!(last.session.place, Place::Over, "hospital-visit thanks and ends");
     assert!(!last.effects.iter().any(|e| matches!(e, Effect::Respond(_))), "no answer is no response");
 }
@@ -501,7 +516,7 @@ fn a_session_at_a_node_that_the_flow_does_not_have_ends_politely_with_what_there
     let mut session = step(flow, fresh(flow, 1), Event::Dialled { typed: "2".into(), screen }, START).session;
     session.place = Place::At { node: "gone".into(), page: 3, tries: 1 };
     for event in [
-        Event::Answered { text: "1".into(), screen },
+        Event::Answered { text: "1".into(), on: Canvas::Screen(screen) },
         Event::Dialled { typed: String::new(), screen },
         Event::Expired,
     ] {

@@ -14,14 +14,12 @@ use matamat::{
         message::{Bearer, Reply},
         time::{Clock, Timestamp},
     },
-    flow::{
-        effect::TimerKind,
-        session::{Given, Place, Session},
-    },
+    flow::session::{Given, Place, Session},
     store::{
         Claim, Commit, Committed, Durability, Health, Load, Put, Queue, QueueOp, SavedDialogue, Settle,
         Settled, Store, StoreError,
-        record::{Dialogue, Record, TimerPayload},
+        payload::TimerPayload,
+        record::{Dialogue, Record},
         redis::{Redis, Target},
     },
 };
@@ -61,6 +59,7 @@ fn record(version: u64) -> Record {
     let given =
         |node: &str, value, said: &str| Given { node: node.into(), value, said: said.into(), at: NOW };
     let session = Session {
+        invited: false,
         response: ResponseId([0xd4; 16]),
         flow: FlowId::parse("hospital-visit").expect("an id"),
         revision: Revision([0xe5; 32]),
@@ -77,6 +76,7 @@ fn record(version: u64) -> Record {
         context: Vec::new(),
     };
     Record {
+        told: None,
         version: Version(version),
         consent: 0,
         asked: Version(version),
@@ -99,18 +99,20 @@ fn step(citizen: CitizenId, before: &Dialogue, n: u8) -> Commit {
         record: Some(record(u64::from(n))),
         dialogue: Some(SavedDialogue { id: DialogueId([0xc3; 16]), dialogue, ttl: Duration::from_secs(780) }),
         timer: None,
+        mark: None,
         queues: Vec::new(),
     }
 }
 
 fn expiry(citizen: CitizenId, version: u64) -> QueueOp {
     QueueOp::Put(Put {
+        mt: None,
         queue: Queue::Timer,
         id: format!("{citizen}:expiry"),
         generation: Version(version),
         due: NOW,
         dead: None,
-        payload: TimerPayload { response: ResponseId([0xd4; 16]), kind: TimerKind::Expiry }.encode(),
+        payload: TimerPayload::Expiry(ResponseId([0xd4; 16])).encode(),
     })
 }
 
@@ -124,7 +126,7 @@ fn dialogue_after(commit: &Commit) -> Dialogue {
 }
 
 fn load_of(citizen: CitizenId) -> Load {
-    Load { citizen, dialogue: Some(DialogueId([0xc3; 16])) }
+    Load { citizen, dialogue: Some(DialogueId([0xc3; 16])), event: None }
 }
 
 /// Looks until the store is as wanted.
@@ -178,6 +180,7 @@ async fn a_commit_keeps_to_its_budget_of_calls() {
     let second = step(who, &dialogue_after(&first), 2);
     let department = |id: &str| {
         QueueOp::Put(Put {
+            mt: None,
             queue: Queue::Completion(matamat::domain::id::DepartmentId::parse(id).expect("an id")),
             id: "rsp_1".into(),
             generation: Version(3),
@@ -254,7 +257,7 @@ async fn a_commit_whose_answer_was_lost_happens_once() {
         let committed = store.commit(&first).await;
         assert_eq!(
             committed,
-            Ok(Committed::Seen(dialogue_after(&first))),
+            Ok(Committed::Seen(Some(dialogue_after(&first)))),
             "sent again, it finds its own event"
         );
         let tally = store.tally(&[Queue::Timer]).await.expect("a tally").remove(0);
@@ -333,7 +336,7 @@ async fn a_store_that_went_away_is_found_again_by_itself() {
 
     server.restart();
     until(&store, Health::Ok).await;
-    assert_eq!(store.commit(&first).await, Ok(Committed::Seen(dialogue_after(&first))), "disk kept it");
+    assert_eq!(store.commit(&first).await, Ok(Committed::Seen(Some(dialogue_after(&first)))), "disk kept it");
     let second = step(citizen(7), &dialogue_after(&first), 2);
     assert_eq!(store.commit(&second).await, Ok(Committed::Done), "and the scripts are there again");
 }
@@ -390,9 +393,10 @@ async fn a_store_without_room_says_so_and_can_still_be_emptied() {
     assert!(matches!(full, Err(StoreError::Full(_))), "{full:?}");
     assert!(store.load(&load_of(who)).await.expect("a load").record.is_some(), "reading goes on");
 
-    let claim = Claim { queue: Queue::Timer, partition: Partition(7), max: 1, token: [1; 16] };
+    let claim = Claim { queue: Queue::Timer, partition: Partition(7), max: 1, token: [1; 16], doubt: None };
     let item = store.claim(&claim).await.expect("a claim").items.remove(0);
     let settle = Settle {
+        sent: None,
         queue: Queue::Timer,
         partition: Partition(7),
         id: item.id,

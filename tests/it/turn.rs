@@ -7,7 +7,7 @@ use matamat::{
         id::{ChannelId, DepartmentId, Partition},
         keys::Keys,
         lang::Lang,
-        message::{Bearer, ChannelFacts, Reply, Screen, UssdEvent, UssdInput, UssdStep},
+        message::{ChannelFacts, Reply, Screen, UssdEvent, UssdInput, UssdStep},
         msisdn::Msisdn,
         time::{Clock, Timestamp},
     },
@@ -18,7 +18,7 @@ use matamat::{
         Claim, Durability, Load, Queue, Store,
         due::Due,
         embedded::Embedded,
-        record::OwedCompletion,
+        payload::OwedCompletion,
         redis::{Redis, Target},
     },
     turn::{Shelf, TimerTurn, Turns, UNROUTED, UssdTurn},
@@ -53,12 +53,15 @@ impl Bench {
                 keys: Arc::new(Keys::new(&[1; 32], (1, [2; 32]), None)),
                 clock: clock.clone(),
                 due: Arc::new(Due::of(departments.chain([Queue::Timer]))),
+                channels: Arc::default(),
             },
             clock,
             facts: ChannelFacts {
                 id: ChannelId::parse("at-ussd").expect("an id"),
-                bearer: Bearer::Ussd,
                 address: "*4545*1#".into(),
+                flows: Vec::new(),
+                sms: None,
+                sms_via: None,
                 deadline: Duration::from_secs(5),
                 screen: Screen::default(),
                 language: Lang::parse("en"),
@@ -92,14 +95,16 @@ impl Bench {
 
     async fn record(&self) -> matamat::store::record::Record {
         let citizen = self.turns.keys.citizen(&number());
-        let loaded = self.turns.store.load(&Load { citizen, dialogue: None }).await.expect("a load");
+        let loaded =
+            self.turns.store.load(&Load { citizen, dialogue: None, event: None }).await.expect("a load");
         loaded.record.expect("a record")
     }
 
     async fn claim(&self, queue: &Queue) -> Vec<matamat::store::Item> {
         let mut items = Vec::new();
         for partition in Partition::all() {
-            let claim = Claim { queue: queue.clone(), partition, max: 10, token: [partition.0; 16] };
+            let claim =
+                Claim { queue: queue.clone(), partition, max: 10, token: [partition.0; 16], doubt: None };
             items.extend(self.turns.store.claim(&claim).await.expect("a claim").items);
         }
         items

@@ -139,6 +139,8 @@ impl<'a> Checker<'a> {
             title: title?,
             languages: self.languages.clone(),
             ussd_codes,
+            sms_words: Vec::new(),
+            remind: Vec::new(),
             expires,
             context: self.context.iter().map(ContextField::clone).collect(),
             nodes: nodes?,

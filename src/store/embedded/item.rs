@@ -62,7 +62,7 @@ pub(super) fn put(db: &Connection, citizen: &CitizenId, put: &Put, now: Timestam
         }
         remove(db, &place)?;
     }
-    let Put { queue: _, id, generation, due, dead, payload } = put;
+    let Put { queue: _, id, generation, due, dead, payload, mt: _ } = put;
     db.prepare_cached(
         "INSERT INTO item (queue, partition, id, generation, due, at, died, why, citizen, payload)
          VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9)",

@@ -17,6 +17,7 @@ pub(super) fn load(db: &Connection, load: &Load, now: Timestamp) -> Result<Loade
     Ok(Loaded {
         record: turn::record(db, &load.citizen, now)?,
         dialogue: load.dialogue.map(|id| turn::dialogue(db, &id, now)).transpose()?.flatten(),
+        seen: false,
     })
 }
 

@@ -31,6 +31,7 @@ fn put(n: u8, bytes: usize) -> Commit {
         record: None,
         dialogue: None,
         timer: None,
+        mark: None,
         queues: vec![QueueOp::Put(Put {
             queue: ledger(),
             id: format!("rsp_{n}"),
@@ -38,6 +39,7 @@ fn put(n: u8, bytes: usize) -> Commit {
             due: Timestamp(0),
             dead: None,
             payload: vec![7; bytes],
+            mt: None,
         })],
     }
 }

@@ -38,7 +38,7 @@ impl Turn {
     pub(super) fn run(&self, db: &Connection, now: Timestamp) -> Result<Committed, Fault> {
         let commit = &self.commit;
         if let Some(dialogue) = self.seen(db, now)? {
-            return Ok(Committed::Seen(dialogue));
+            return Ok(Committed::Seen(Some(dialogue)));
         }
         if let Some(timer) = &commit.timer
             && !timer_is_there(db, &commit.citizen, timer)?
@@ -59,7 +59,8 @@ impl Turn {
     }
 
     fn write(&self, db: &Connection, now: Timestamp) -> Result<(), Fault> {
-        let Commit { citizen, event: _, expected: _, record, dialogue, timer, queues } = &self.commit;
+        let Commit { citizen, event: _, expected: _, record, dialogue, mark: _, timer, queues } =
+            &self.commit;
         if let Some(timer) = timer {
             item::done(db, &Place::new(&Queue::Timer, citizen.partition(), &timer.id))?;
         }

@@ -65,6 +65,7 @@ fn item_of(row: &Row) -> rusqlite::Result<Item> {
         citizen: CitizenId(row.get(6)?),
         record: None,
         payload: row.get(7)?,
+        mt: None,
     })
 }
 
@@ -109,7 +110,6 @@ struct Found {
     generation: Version,
     attempt: u32,
     unknowns: u8,
-    due: Timestamp,
     leased: bool,
 }
 
@@ -136,14 +136,14 @@ pub(super) fn settle(db: &Connection, settle: &Settle, now: Timestamp) -> Result
         }
         Verdict::Unknown(due) => waits(db, &place, *due, found.attempt, found.unknowns + 1)?,
         Verdict::Again(due) => waits(db, &place, *due, found.attempt, 0)?,
-        Verdict::GivenBack => waits(db, &place, found.due, found.attempt - 1, found.unknowns)?,
+        Verdict::Later(due) => waits(db, &place, *due, found.attempt - 1, found.unknowns)?,
     }
     Ok(Settled::Done)
 }
 
 fn find(db: &Connection, place: &Place, now: Timestamp) -> rusqlite::Result<Option<Found>> {
     db.prepare_cached(
-        "SELECT generation, attempt, unknowns, due, token IS NOT NULL AND at > ?4 AND died IS NULL FROM item
+        "SELECT generation, attempt, unknowns, token IS NOT NULL AND at > ?4 AND died IS NULL FROM item
          WHERE queue = ?1 AND partition = ?2 AND id = ?3",
     )?
     .query_row(params![place.queue, place.partition.0, place.id, now.0], |row| {
@@ -151,8 +151,7 @@ fn find(db: &Connection, place: &Place, now: Timestamp) -> rusqlite::Result<Opti
             generation: Version(row.get::<_, i64>(0)? as u64),
             attempt: row.get(1)?,
             unknowns: row.get(2)?,
-            due: Timestamp(row.get(3)?),
-            leased: row.get(4)?,
+            leased: row.get(3)?,
         })
     })
     .optional()

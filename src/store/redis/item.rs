@@ -98,6 +98,7 @@ mod tests {
             due: Timestamp(1_795_511_523_120),
             dead: None,
             payload: payload.to_vec(),
+            mt: None,
         };
         let (bytes, outside) = encode(&put, &CitizenId([7; 16]));
         assert_eq!(outside, own);

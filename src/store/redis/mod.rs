@@ -247,6 +247,6 @@ fn verdict(verdict: &Verdict) -> (&'static str, String) {
         Verdict::Unknown(due) => ("unknown", due.millis().to_string()),
         Verdict::Dead(why) => ("dead", why.clone()),
         Verdict::Suppressed(reason) => ("suppressed", (*reason).to_owned()),
-        Verdict::GivenBack => ("given-back", String::new()),
+        Verdict::Later(due) => ("later", due.millis().to_string()),
     }
 }

@@ -20,7 +20,7 @@ pub fn loaded(answer: Value) -> Result<Loaded, StoreError> {
     let mut found = of::<Vec<Option<Vec<u8>>>>(answer)?.into_iter();
     let record = found.next().flatten().map(|b| record(&b)).transpose()?;
     let dialogue = found.next().flatten().map(|b| dialogue(&b)).transpose()?;
-    Ok(Loaded { record, dialogue })
+    Ok(Loaded { record, dialogue, seen: false })
 }
 
 pub fn committed(answer: Value) -> Result<Committed, StoreError> {
@@ -30,7 +30,7 @@ pub fn committed(answer: Value) -> Result<Committed, StoreError> {
     match (word.as_slice(), with) {
         (b"done", _) => Ok(Committed::Done),
         (b"gone", _) => Ok(Committed::Gone),
-        (b"seen", Some(bytes)) => Ok(Committed::Seen(dialogue(&bytes)?)),
+        (b"seen", Some(bytes)) => Ok(Committed::Seen(Some(dialogue(&bytes)?))),
         (b"conflict", found) => Ok(Committed::Conflict(found.map(|b| record(&b)).transpose()?)),
         _ => Err(damaged("a commit's answer")),
     }
@@ -57,6 +57,7 @@ fn claimed_item(parts: &[Option<Vec<u8>>]) -> Result<Item, StoreError> {
         citizen: header.citizen,
         record: found.as_deref().map(record).transpose()?,
         payload: payload.clone().unwrap_or(header.payload),
+        mt: None,
     })
 }
 

@@ -51,6 +51,6 @@ if verdict == 'unknown' and unknowns == 0 then return wait(ARGV[3], 1, tonumber(
 if verdict == 'unknown' then return die('unknown twice in a row: a person must look', unknowns + 1) end
 if verdict == 'dead' then return die(ARGV[5], unknowns) end
 if verdict == 'suppressed' then return end_with('s:' .. ARGV[5]) end
--- Given back: it was no attempt, and is due as it was.
+-- Later: it was no attempt.
 local attempt = struct.pack('>I4', struct.unpack('>I4', ARGV[3]) - 1)
-return wait(attempt, unknowns, struct.unpack('>I8', string.sub(header, 24, 31)))
+return wait(attempt, unknowns, tonumber(ARGV[5]))

@@ -12,7 +12,7 @@ const ITEM_ID_MAX: usize = 160;
 
 /// A turn as `commit.lua` takes it.
 pub fn request(commit: &Commit, shift: i64) -> Result<Request, StoreError> {
-    let Commit { citizen, event, expected, record, dialogue, timer, queues } = commit;
+    let Commit { citizen, event, expected, record, dialogue, mark: _, timer, queues } = commit;
     let partition = citizen.partition();
     let mut places = Places::new(partition);
     let timer_place = timer.as_ref().map(|_| places.of(&Queue::Timer));

@@ -89,7 +89,7 @@ async fn what_changes_nothing_needs_no_fsync() {
     store.commit(&turn_of(citizen(1), 0, 100)).await.expect("a commit");
     let before = store.fsyncs();
     store.commit(&turn_of(citizen(1), 0, 200)).await.expect("a conflict");
-    store.load(&Load { citizen: citizen(1), dialogue: None }).await.expect("a load");
+    store.load(&Load { citizen: citizen(1), dialogue: None, event: None }).await.expect("a load");
     store.health().await.expect("health");
     assert_eq!((before, store.fsyncs()), (1, 1));
 }
@@ -115,7 +115,8 @@ async fn one_commit_that_fails_fails_alone() {
             true => assert!(matches!(done, Err(StoreError::Refused(_))), "{n}: {done:?}"),
             false => assert_eq!(done, Ok(Committed::Done), "{n}"),
         }
-        let loaded = store.load(&Load { citizen: citizen(n), dialogue: None }).await.expect("a load");
+        let loaded =
+            store.load(&Load { citizen: citizen(n), dialogue: None, event: None }).await.expect("a load");
         assert_eq!(loaded.record.is_some(), !bad(n), "{n}");
     }
     let tally = store.tally(&[ledger()]).await.expect("a tally").remove(0);

@@ -133,7 +133,7 @@ impl Bench {
     }
 
     pub async fn load(&self, citizen: CitizenId, dialogue: Option<DialogueId>) -> Loaded {
-        self.store.load(&Load { citizen, dialogue }).await.expect("a load")
+        self.store.load(&Load { citizen, dialogue, event: None }).await.expect("a load")
     }
 
     pub async fn commit(&self, commit: &Commit) -> Committed {
@@ -143,7 +143,7 @@ impl Bench {
     }
 
     pub async fn claim(&self, queue: &Queue, partition: Partition, token: u8) -> Claimed {
-        let claim = Claim { queue: queue.clone(), partition, max: 100, token: [token; 16] };
+        let claim = Claim { queue: queue.clone(), partition, max: 100, token: [token; 16], doubt: None };
         let claimed = self.store.claim(&claim).await.expect("a claim");
         self.balances(&format!("{claim:?}")).await;
         claimed
@@ -158,6 +158,7 @@ impl Bench {
 
     pub async fn settle(&self, queue: &Queue, item: &Item, verdict: Verdict) -> Settled {
         let settle = Settle {
+            sent: None,
             queue: queue.clone(),
             partition: item.citizen.partition(),
             id: item.id.clone(),
@@ -220,6 +221,7 @@ pub fn dialogue_of(citizen: CitizenId) -> DialogueId {
 /// A record as it is after the turn with this version.
 pub fn record(version: u64) -> Record {
     Record {
+        told: None,
         version: Version(version),
         consent: 0,
         asked: Version(version),
@@ -239,6 +241,7 @@ pub fn turn_of(citizen: CitizenId, expected: u64, version: u64) -> Commit {
         record: Some(record(version)),
         dialogue: None,
         timer: None,
+        mark: None,
         queues: Vec::new(),
     }
 }
@@ -271,6 +274,7 @@ pub fn timers_turn(citizen: CitizenId, expected: u64, id: &str, generation: Vers
 
 pub fn put(queue: &Queue, id: &str, generation: u64, due: Timestamp) -> QueueOp {
     QueueOp::Put(Put {
+        mt: None,
         queue: queue.clone(),
         id: id.into(),
         generation: Version(generation),

@@ -250,7 +250,7 @@ impl<'a> Model<'a> {
         let who = commit.citizen;
         let seen = |d: &&Dialogue| commit.event.is_some_and(|event: EventId| d.reply_to(&event).is_some());
         if let Some(dialogue) = self.dialogues.get(&who).filter(seen) {
-            return Committed::Seen(dialogue.clone());
+            return Committed::Seen(Some(dialogue.clone()));
         }
         let own =
             commit.timer.as_ref().map(|t| ((Queue::Timer, who.partition(), t.id.clone()), t.generation));
@@ -298,6 +298,7 @@ impl<'a> Model<'a> {
         }
         if there.is_none_or(|there| there <= put.generation) {
             let item = Item {
+                mt: None,
                 id: put.id.clone(),
                 generation: put.generation,
                 attempt: 0,
@@ -315,8 +316,13 @@ impl<'a> Model<'a> {
     async fn claim(&mut self, who: CitizenId, timer: bool, token: u8) -> Result<(), TestCaseError> {
         let queue = if timer { Queue::Timer } else { ledger() };
         let expected = self.claims(&queue, who.partition(), token);
-        let claim =
-            Claim { queue: queue.clone(), partition: who.partition(), max: 100, token: [token + 1; 16] };
+        let claim = Claim {
+            queue: queue.clone(),
+            partition: who.partition(),
+            max: 100,
+            token: [token + 1; 16],
+            doubt: None,
+        };
         let mut got = self.bench.store.claim(&claim).await.expect("a claim");
         got.items.sort_by(|a, b| a.id.cmp(&b.id));
         for (got, expected) in got.items.iter_mut().zip(&expected.items) {
@@ -370,18 +376,20 @@ impl<'a> Model<'a> {
             return Ok(());
         }
         let (queue, item) = which.get(&self.claimed).clone();
+        let due = item.due;
         let settle = Settle {
             partition: item.citizen.partition(),
             id: item.id,
             generation: item.generation,
             attempt: item.attempt,
+            sent: None,
             verdict: match how {
                 0 => Verdict::Accepted,
                 1 => Verdict::Again(self.tick(ticks)),
                 2 => Verdict::Unknown(self.tick(ticks)),
                 3 => Verdict::Dead("refused".into()),
                 4 => Verdict::Suppressed("expired"),
-                _ => Verdict::GivenBack,
+                _ => Verdict::Later(due),
             },
             queue,
         };
@@ -417,9 +425,9 @@ impl<'a> Model<'a> {
             Verdict::Unknown(_) if unknowns == 1 => known.dead = true,
             Verdict::Unknown(due) => (known.item.unknowns, known.item.due, known.at) = (1, *due, *due),
             Verdict::Again(due) => (known.item.due, known.at) = (*due, *due),
-            Verdict::GivenBack => {
+            Verdict::Later(due) => {
                 known.item.attempt -= 1;
-                (known.item.unknowns, known.at) = (unknowns, known.item.due);
+                (known.item.unknowns, known.item.due, known.at) = (unknowns, *due, *due);
             }
         }
         Settled::Done

@@ -45,6 +45,7 @@ pub async fn a_claimed_item_is_ours_for_a_while(bench: &Bench) {
     let item = bench.claim_one(&ledger(), HERE, 1).await;
     assert!(item.first_attempt >= before && item.first_attempt <= bench.now(), "{item:?}");
     let expected = Item {
+        mt: None,
         id: "rsp_1".into(),
         generation: Version(100),
         attempt: 1,
@@ -65,7 +66,7 @@ pub async fn a_claimed_item_is_ours_for_a_while(bench: &Bench) {
 pub async fn a_claim_sent_again_gets_the_same_items(bench: &Bench) {
     let ops = (1..=3).map(|n| put(&ledger(), &format!("rsp_{n}"), 100, bench.at(n - 10))).collect();
     change(bench, ops).await;
-    let claim = |token| Claim { queue: ledger(), partition: HERE, max: 2, token: [token; 16] };
+    let claim = |token| Claim { queue: ledger(), partition: HERE, max: 2, token: [token; 16], doubt: None };
     let first = bench.store.claim(&claim(1)).await.expect("a claim");
     let other = bench.other.claim(&claim(2)).await.expect("a claim");
     let again = bench.store.claim(&claim(1)).await.expect("a claim");
@@ -86,7 +87,7 @@ pub async fn a_lapsed_lease_is_one_attempt_more(bench: &Bench) {
     bench.pass(6);
     let second = bench.claim_one(&ledger(), HERE, 1).await;
     assert_eq!(second, Item { attempt: 2, ..first.clone() }, "also by the same token");
-    for verdict in [Verdict::Again(bench.at(60)), Verdict::Dead("no".into()), Verdict::GivenBack] {
+    for verdict in [Verdict::Again(bench.at(60)), Verdict::Dead("no".into()), Verdict::Later(bench.at(0))] {
         assert_eq!(bench.settle(&ledger(), &first, verdict).await, Settled::Stale);
     }
     assert_eq!(bench.settle(&ledger(), &second, Verdict::Again(bench.at(60))).await, Settled::Done);
@@ -115,7 +116,9 @@ pub async fn accepted_counts_for_a_dead_letter(bench: &Bench) {
 }
 
 pub async fn accepted_counts_while_the_item_waits(bench: &Bench) {
-    for verdict in [Verdict::Again(bench.at(600)), Verdict::Unknown(bench.at(600)), Verdict::GivenBack] {
+    for verdict in
+        [Verdict::Again(bench.at(600)), Verdict::Unknown(bench.at(600)), Verdict::Later(bench.at(0))]
+    {
         let item = claimed_one(bench).await;
         bench.settle(&ledger(), &item, verdict).await;
         assert_eq!(bench.settle(&ledger(), &item, Verdict::Accepted).await, Settled::Done);
@@ -130,7 +133,7 @@ pub async fn a_verdict_counts_only_while_the_lease_holds(bench: &Bench) {
         Verdict::Unknown(bench.at(600)),
         Verdict::Dead("no".into()),
         Verdict::Suppressed("expired"),
-        Verdict::GivenBack,
+        Verdict::Later(bench.at(0)),
     ];
     for attempt in [0, 2] {
         let other = Item { attempt, ..item.clone() };
@@ -183,7 +186,7 @@ pub async fn two_unknowns_in_a_row_are_a_dead_letter(bench: &Bench) {
 
 pub async fn an_item_given_back_was_no_attempt(bench: &Bench) {
     let item = claimed_one(bench).await;
-    assert_eq!(bench.settle(&ledger(), &item, Verdict::GivenBack).await, Settled::Done);
+    assert_eq!(bench.settle(&ledger(), &item, Verdict::Later(item.due)).await, Settled::Done);
     let again = bench.claim_one(&ledger(), HERE, 2).await;
     assert_eq!((again.attempt, again.due, again.unknowns), (1, item.due, 0), "due at once, where it was");
 }
@@ -195,7 +198,7 @@ pub async fn a_settle_sent_again_counts_once(bench: &Bench) {
         Verdict::Unknown(bench.at(600)),
         Verdict::Dead("no".into()),
         Verdict::Suppressed("expired"),
-        Verdict::GivenBack,
+        Verdict::Later(bench.at(0)),
     ];
     for (n, verdict) in (1..).zip(verdicts) {
         let id = format!("rsp_{n}");
@@ -275,7 +278,7 @@ pub async fn a_claimed_item_gives_way(bench: &Bench) {
     let due = bench.at(60);
     change(bench, vec![put(&ledger(), "rsp_1", 200, due)]).await;
     check_counts(bench, Counts { put: 2, replaced: 1, waiting: 1, ..Counts::default() }).await;
-    for verdict in [Verdict::Accepted, Verdict::Dead("no".into()), Verdict::GivenBack] {
+    for verdict in [Verdict::Accepted, Verdict::Dead("no".into()), Verdict::Later(bench.at(0))] {
         assert_eq!(bench.settle(&ledger(), &older, verdict).await, Settled::Stale);
     }
     bench.pass(40);
@@ -320,7 +323,7 @@ pub async fn oldest_due_first_and_the_next_is_told(bench: &Bench) {
     let dues =
         [("rsp_1", -20), ("rsp_2", -40), ("rsp_3", -30), ("rsp_4", 20)].map(|(id, s)| (id, bench.at(s)));
     change(bench, dues.iter().map(|(id, due)| put(&ledger(), id, 100, *due)).collect()).await;
-    let claim = |max, token| Claim { queue: ledger(), partition: HERE, max, token: [token; 16] };
+    let claim = |max, token| Claim { queue: ledger(), partition: HERE, max, token: [token; 16], doubt: None };
     let two = bench.store.claim(&claim(2, 1)).await.expect("a claim");
     let ids: Vec<_> = two.items.iter().map(|i| i.id.as_str()).collect();
     assert_eq!((ids, two.next_due), (vec!["rsp_2", "rsp_3"], Some(dues[0].1)));

@@ -63,12 +63,12 @@ pub async fn a_repeat_is_seen_also_after_the_dialogue_moved_on(bench: &Bench) {
     let first = with_step(turn_of(who, 0, 100), &Dialogue::default(), 1, "How?");
     let after_first = first.dialogue.clone().expect("a dialogue").dialogue;
     bench.commit(&first).await;
-    assert_eq!(bench.commit(&first).await, Committed::Seen(after_first.clone()));
+    assert_eq!(bench.commit(&first).await, Committed::Seen(Some(after_first.clone())));
 
     let second = with_step(turn_of(who, 100, 200), &after_first, 2, "What?");
     let after_second = second.dialogue.clone().expect("a dialogue").dialogue;
     bench.commit(&second).await;
-    assert_eq!(bench.commit(&first).await, Committed::Seen(after_second.clone()), "one step later");
+    assert_eq!(bench.commit(&first).await, Committed::Seen(Some(after_second.clone())), "one step later");
     assert_eq!(bench.load(who, None).await.record, second.record, "and changed nothing");
     assert_eq!(bench.load(who, Some(dialogue_of(who))).await.dialogue, Some(after_second));
 }
@@ -263,6 +263,6 @@ pub async fn a_stopped_store_is_away(bench: &Bench) {
     let late = bench.store.commit(&second).await;
     assert!(matches!(late, Err(StoreError::Away(_))), "{late:?}");
     assert!(bench.store.stop().await.is_ok(), "twice is as good as once");
-    let load = bench.store.load(&Load { citizen: who, dialogue: None }).await;
+    let load = bench.store.load(&Load { citizen: who, dialogue: None, event: None }).await;
     assert!(matches!(load, Ok(_) | Err(StoreError::Away(_))), "an answer, not a wait: {load:?}");
 }

@@ -45,8 +45,11 @@ pub async fn no_update_is_lost(bench: &Bench) {
 
 async fn takes_turns(store: Arc<dyn Store>) {
     for _ in 0..TURNS {
-        let mut found =
-            store.load(&Load { citizen: citizen(1), dialogue: None }).await.expect("a load").record;
+        let mut found = store
+            .load(&Load { citizen: citizen(1), dialogue: None, event: None })
+            .await
+            .expect("a load")
+            .record;
         let mut tries = 0;
         while let Some(newer) = adds_one(&*store, found).await {
             (found, tries) = (Some(newer), tries + 1);

@@ -50,6 +50,7 @@ impl Gateway {
             keys: Arc::new(Keys::new(&[1; 32], (1, [2; 32]), None)),
             clock,
             due: Arc::new(Due::of(departments.chain([Queue::Timer]))),
+                channels: Arc::default(),
         };
         Ok(Gateway { store, turns, facts: Rc::new(facts()?), dialled: 0 })
     }
@@ -121,8 +122,10 @@ async fn turn(turns: &Turns, facts: &ChannelFacts, number: u64, history: &str) -
 fn facts() -> anyhow::Result<ChannelFacts> {
     Ok(ChannelFacts {
         id: ChannelId::parse("at-ussd").context("an id")?,
-        bearer: Bearer::Ussd,
         address: "*4545*1#".into(),
+        flows: Vec::new(),
+        sms: None,
+        sms_via: None,
         deadline: Duration::from_secs(5),
         screen: Screen::default(),
         language: Lang::parse("en"),
