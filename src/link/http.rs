@@ -142,6 +142,9 @@ fn client() -> Client {
     };
     builder().build().unwrap_or_else(|_| {
         tracing::warn!("the system has no certificates: no https request can be sent");
-        builder().tls_certs_only([]).build().expect("a client without certificates needs nothing of the system")
+        builder()
+            .tls_certs_only([])
+            .build()
+            .expect("a client without certificates needs nothing of the system")
     })
 }
