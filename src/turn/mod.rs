@@ -79,6 +79,17 @@ pub enum TurnError {
     LostRevision(crate::domain::id::Revision),
 }
 
+impl TurnError {
+    /// Trying again later may help. What does not pass is a bug or a damaged store.
+    pub fn passes(&self) -> bool {
+        match self {
+            TurnError::Store(StoreError::Refused(_)) | TurnError::LostRevision(_) => false,
+            TurnError::Store(StoreError::Away(_) | StoreError::Full(_) | StoreError::Unknown(_)) => true,
+            TurnError::Busy => true,
+        }
+    }
+}
+
 /// How a step of a dialogue ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UssdTurn {
