@@ -7,6 +7,7 @@
 //! 4. shutdown: no new claims; what is under way is finished.
 
 pub mod forwarder;
+pub mod replay;
 pub mod timer;
 
 use crate::{
