@@ -5,4 +5,5 @@
 pub mod gsm;
 pub mod heard;
 pub mod page;
+pub mod segments;
 mod words;
