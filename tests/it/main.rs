@@ -14,5 +14,6 @@ mod proxy;
 mod redis;
 mod redis_server;
 mod running;
+mod spool;
 mod store;
 mod turn;
