@@ -14,6 +14,7 @@ mod proxy;
 mod redis;
 mod redis_server;
 mod running;
+mod sms;
 mod spool;
 mod store;
 mod turn;
