@@ -8,6 +8,7 @@
 
 pub mod forwarder;
 pub mod join;
+pub mod replay;
 pub mod sender;
 pub mod timer;
 
