@@ -18,5 +18,6 @@ mod running;
 mod sms;
 mod spool;
 mod store;
+mod storm;
 mod turn;
 mod vendor;
