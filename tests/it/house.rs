@@ -19,7 +19,7 @@ const TABLE: [(&str, &[&str]); 16] = [
     ("channel", &["domain", "findings", "text", "expr"]),
     ("department", &["domain", "findings", "text", "expr"]),
     ("link", &["domain", "fail"]),
-    ("turn", &["domain", "flow", "route", "store", "fail"]),
+    ("turn", &["domain", "text", "flow", "route", "store", "fail"]),
     ("work", &["domain", "store", "channel", "department", "link", "turn", "fail"]),
     ("web", &["domain", "findings", "store", "channel", "turn", "fail"]),
     ("config", &["findings", "channel", "department", "route", "store", "web"]),
