@@ -81,6 +81,17 @@ pub enum TurnError {
     LostRevision(Revision),
 }
 
+impl TurnError {
+    /// Trying again later may help. What does not pass is a bug or a damaged store.
+    pub fn passes(&self) -> bool {
+        match self {
+            TurnError::Store(StoreError::Refused(_)) | TurnError::LostRevision(_) => false,
+            TurnError::Store(StoreError::Away(_) | StoreError::Full(_) | StoreError::Unknown(_)) => true,
+            TurnError::Busy => true,
+        }
+    }
+}
+
 /// The word for a turn in `matamat_turns_total{outcome}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
