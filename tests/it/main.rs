@@ -9,6 +9,7 @@ mod deadline;
 mod engine;
 mod gateway;
 mod house;
+mod invite;
 mod phone;
 mod proxy;
 mod redis;
