@@ -66,6 +66,7 @@ fn read_all(file: Option<&Path>, findings: &Findings) -> Option<Installation> {
     let departments: Vec<DepartmentId> = config.departments.iter().map(|d| d.id.clone()).collect();
     let routes = Routes::compile(&config.routes, &departments, &route_names(&flows), findings);
     fits::check(&config, findings);
+    fits::check_flows(&config, &flows.iter().map(|flow| &flow.id).collect::<Vec<_>>(), findings);
     let doors = doors(&config, findings);
     let token = token(&config, findings);
     let shelf = Arc::new(Shelf::new(flows, texts?));

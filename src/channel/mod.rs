@@ -13,13 +13,14 @@ pub mod guard;
 mod lookup;
 mod reply;
 pub mod request;
+pub mod sending;
 pub mod settings;
 mod shape;
 pub mod simulator;
 
 use crate::{
     domain::{
-        message::{ChannelFacts, Inbound, Mt, Reply},
+        message::{ChannelFacts, Inbound, Mt, Reply, Screen},
         secret::SecretSource,
         time::Timestamp,
         wire::{HttpRequest, HttpResponse},
@@ -31,15 +32,19 @@ use description::Description;
 use guard::Guard;
 use secrecy::SecretString;
 pub use settings::Settings;
-use settings::{Auth, Vendor};
+use settings::{Auth, Vendor, VendorSays};
 use simulator::Simulator;
 use std::{io, net::IpAddr, path::Path, time::Duration};
 
 /// The described vendors: one line each.
 pub const DESCRIBED: [(&str, &str); 1] = [("africastalking", include_str!("vendors/africastalking.toml"))];
 
-/// How long a simulated dialogue stays open.
-const SIMULATED_SESSION: Duration = Duration::from_secs(180);
+/// What the simulator says of itself.
+const SIMULATED: VendorSays = VendorSays {
+    screen: Screen { septets: 160, ucs2: 70, latin: false },
+    session: Duration::from_secs(180),
+    echoes: true,
+};
 
 /// Which of a channel's doors a callback came to: the last word of `/in/{channel}/{…}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -193,10 +198,11 @@ pub fn build(
 ) -> Option<(ChannelFacts, Box<dyn Channel>)> {
     let guard = guard(settings, tools, findings);
     let Some(description) = describe(settings, tools, findings)? else {
-        let facts = settings.facts("IN", None, SIMULATED_SESSION);
+        let facts = settings.facts("IN", SIMULATED);
         return Some((facts.clone(), Box::new(Simulator::new(guard?, facts.country))));
     };
-    let facts = settings.facts(&description.country, Some(description.screen), description.session);
+    let says = VendorSays { screen: description.screen, session: description.session, echoes: false };
+    let facts = settings.facts(&description.country, says);
     Some((facts.clone(), Box::new(Described::new(description, guard?, facts.country))))
 }
 

@@ -15,11 +15,13 @@
 pub mod commit;
 pub mod due;
 pub mod embedded;
+mod lock;
 pub mod mt;
 pub mod payload;
 pub mod record;
 pub mod redis;
 mod settings;
+pub mod spool;
 
 use crate::domain::{
     delivery::Verdict,
@@ -34,7 +36,7 @@ pub use mt::{
     Found, Invite, Invited, ItemState, Join, Joined, Life, LifeLine, Receipt, Received, Reserve, Reserved,
 };
 use record::{Dialogue, Record};
-pub use settings::{Settings, StoreUrl};
+pub use settings::{Settings, SpoolSettings, StoreUrl};
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 /// How long a claimed item is ours. All requests of a claim end within 20 s, so it is never renewed.

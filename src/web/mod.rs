@@ -7,16 +7,20 @@ mod callback;
 mod guard;
 mod health;
 mod limit;
+mod meter;
 pub mod phone;
 mod problem;
 mod settings;
+mod sms;
+mod ussd;
 
-pub use callback::{Door, Doors, Tracker, TurnMetrics};
+pub use callback::{Door, Doors, Tracker};
 pub use health::Readiness;
 pub use limit::Limiter;
+pub use meter::TurnMetrics;
 pub use settings::{AdminSettings, Settings};
 
-use crate::turn::Turns;
+use crate::{store::spool::Spool, turn::Turns};
 use actix_web::{
     FromRequest, Handler, HttpResponse, Resource,
     web::{self, Data, ServiceConfig},
@@ -35,6 +39,8 @@ pub struct Hall {
     pub tracker: Tracker,
     /// How much one citizen may ask.
     pub limiter: Arc<Limiter>,
+    /// What takes messages and receipts while the store is away; `None`: the configuration wants none.
+    pub spool: Option<Arc<Spool>>,
     /// Whether we are ready, and the metrics.
     pub readiness: Arc<Readiness>,
     /// The operators' token; `None` on loopback.
@@ -52,6 +58,13 @@ pub enum Side {
     Operators,
     /// Both on one listener.
     Both,
+}
+
+/// The random part of an event's id.
+fn random() -> [u8; 16] {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).expect("the system has randomness");
+    random
 }
 
 /// The route table.
