@@ -9,6 +9,7 @@ mod deadline;
 mod engine;
 mod gateway;
 mod house;
+mod invite;
 mod http;
 mod phone;
 mod proxy;
