@@ -426,8 +426,7 @@ async fn check_access(device: Device, name: &str) {
     gateway.stop().await;
 }
 
-const LINES: &str =
-    "[...document.querySelectorAll('.line')].map((it) => it.innerText.split('\\n')[0].trim())";
+const LINES: &str = "[...document.querySelectorAll('.line')].map(({ children: [who, words] }) => who.textContent + words.textContent)";
 
 /// Until no message is under way.
 async fn sent(browser: &Browser) {
