@@ -15,6 +15,7 @@ mod proxy;
 mod redis;
 mod redis_server;
 mod running;
+mod sender;
 mod spool;
 mod store;
 mod turn;
