@@ -16,6 +16,7 @@ mod redis;
 mod redis_server;
 mod running;
 mod sender;
+mod sms;
 mod spool;
 mod store;
 mod turn;
