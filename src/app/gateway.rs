@@ -8,6 +8,7 @@ use super::{Installation, KeyFileError, Stores, key_file};
 use crate::{
     domain::{id::DepartmentId, keys::Keys, lang::Lang, message::Bearer, time::Clock},
     flow::graph::Flow,
+    link::http::Http,
     store::{
         KeysFound, Queue, Store, StoreError,
         due::Due,
@@ -20,7 +21,7 @@ use crate::{
         self, Hall, Limiter, Readiness, Side, Tracker, TurnMetrics,
         phone::{Code, Lines, Page},
     },
-    work::{self, Desk, forwarder::Forwarder},
+    work::{self, Desk, forwarder::Forwarder, sender::Sender},
 };
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -185,7 +186,9 @@ impl Shared {
         spool: Option<Arc<Spool>>,
     ) -> Shared {
         let departments = installation.config.departments.iter().map(|d| d.id.clone());
-        let queues = departments.map(Queue::Completion).chain([Queue::Timer]);
+        let lines = installation.doors.values().filter(|door| door.facts.sms.is_some());
+        let outboxes = lines.map(|door| Queue::Outbox(door.facts.id.clone()));
+        let queues = departments.map(Queue::Completion).chain(outboxes).chain([Queue::Timer, Queue::Join]);
         let due = Arc::new(Due::of(queues));
         let shelf = installation.shelf.clone();
         let phone = phone(&installation).map(Arc::new);
@@ -307,12 +310,26 @@ async fn work(
         let forwarder = Forwarder::new(settings, shared.keys.clone());
         forwarder.run(desk.clone())
     });
+    let senders = senders(shared).into_iter().map(|sender| sender.run(desk.clone()));
+    let joins = work::join::run(desk.clone());
     let replay = futures_util::future::OptionFuture::from(
         shared.spool.clone().map(|spool| work::replay::run(desk.clone(), shared.turns(store.clone()), spool)),
     );
     let upkeep = upkeep(shared, readiness, &*store, desk.stop.clone(), fail);
     let sweep = work::sweep(desk.clone());
-    tokio::join!(timers, futures_util::future::join_all(forwarders), sweep, replay, upkeep);
+    let (forwarders, senders) =
+        (futures_util::future::join_all(forwarders), futures_util::future::join_all(senders));
+    tokio::join!(timers, forwarders, senders, joins, sweep, replay, upkeep);
+}
+
+/// One for each channel that sends.
+fn senders(shared: &Shared) -> Vec<Sender> {
+    let (http, timezone) = (Http::new(), shared.installation.config.timezone);
+    let doors = shared.installation.doors.values();
+    let senders = doors.filter_map(|door| {
+        Sender::new(door.facts.clone(), door.codec.clone(), shared.keys.clone(), http.clone(), timezone)
+    });
+    senders.collect()
 }
 
 /// Tidies the metrics, and looks whether the store is still the one that was opened: one that came back empty gets our keys

@@ -12,6 +12,7 @@ pub struct Document {
     pub languages: Vec<At<String>>,
     pub ussd_codes: Vec<At<String>>,
     pub expires: Option<At<Duration>>,
+    pub remind: Option<At<Vec<Duration>>>,
     pub context: Vec<ContextEntry>,
     pub nodes: Vec<NodeEntry>,
     /// The engine's own words that this flow says otherwise, by their key.
@@ -110,11 +111,11 @@ impl Document {
             languages: languages(top),
             ussd_codes: top.table("start").map(|start| ussd_codes(&start)).unwrap_or_default(),
             expires: top.duration("expires"),
+            remind: top.durations("remind"),
             context: top.table("context").map(|context| context_entries(&context)).unwrap_or_default(),
             nodes: top.tables("node").iter().map(node).collect(),
             texts: top.table("texts").map(|texts| text_entries(&texts, &[])).unwrap_or_default(),
         };
-        later(top, "remind", "reminders");
         top.finish();
         document
     }

@@ -13,9 +13,22 @@ use crate::{
 };
 
 /// The keys of the file beside `hint.<kind>`.
-const KEYS: [&str; 13] = [
-    "more", "back", "yes", "no", "skip", "expired", "over", "closing", "nothing", "stopped", "started",
-    "help", "not-me",
+const KEYS: [&str; 15] = [
+    "more",
+    "back",
+    "yes",
+    "no",
+    "skip",
+    "wrong-number",
+    "remind",
+    "expired",
+    "over",
+    "closing",
+    "nothing",
+    "stopped",
+    "started",
+    "help",
+    "not-me",
 ];
 /// Said when there is no session whose names could be filled in.
 const LITERAL: [&str; 6] = ["expired", "closing", "nothing", "stopped", "started", "help"];
@@ -99,8 +112,23 @@ impl TextsDocument {
             all.collect::<Option<Vec<_>>>().map(Words)
         };
         let hints = HINTS.map(|kind| Some((kind, words(&format!("hint.{kind}"))?)));
-        let [more, back, yes, no, skip, expired, over, closing, nothing, stopped, started, help, not_me] =
-            KEYS.map(words);
+        let [
+            more,
+            back,
+            yes,
+            no,
+            skip,
+            wrong_number,
+            remind,
+            expired,
+            over,
+            closing,
+            nothing,
+            stopped,
+            started,
+            help,
+            not_me,
+        ] = KEYS.map(words);
         Some(EngineTexts {
             hints: hints.into_iter().collect::<Option<_>>()?,
             more: more?,
@@ -108,6 +136,8 @@ impl TextsDocument {
             yes: yes?,
             no: no?,
             skip: skip?,
+            wrong_number: wrong_number?,
+            remind: remind?,
             expired: expired?,
             over: over?,
             closing: closing?,

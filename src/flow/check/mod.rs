@@ -34,6 +34,10 @@ const MOST_NODES: usize = 100;
 const EXPIRES: Duration = Duration::from_secs(48 * 3600);
 /// The shortest and the longest life of a session.
 const LIFE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(30 * 86_400)];
+/// The most reminders of one question: a citizen is asked, not pestered.
+const MOST_REMINDERS: usize = 5;
+/// How long a citizen has at least before the first.
+const SOONEST_REMINDER: Duration = Duration::from_secs(60);
 /// The longest value of a name of the context that declares no `max`, in characters.
 const CONTEXT_MAX: usize = 30;
 
@@ -140,7 +144,7 @@ impl<'a> Checker<'a> {
             languages: self.languages.clone(),
             ussd_codes,
             sms_words: Vec::new(),
-            remind: Vec::new(),
+            remind: self.remind(expires),
             expires,
             context: self.context.iter().map(ContextField::clone).collect(),
             nodes: nodes?,
@@ -182,6 +186,27 @@ impl<'a> Checker<'a> {
             self.error(expires.span.clone(), "`expires` must lie between 1m and 30d", "expires = \"48h\"");
         }
         expires.value
+    }
+
+    fn remind(&self, expires: Duration) -> Vec<Duration> {
+        let Some(remind) = &self.document.remind else { return Vec::new() };
+        let times = &remind.value;
+        let fault = if times.len() > MOST_REMINDERS {
+            Some(format!("a flow reminds at most {MOST_REMINDERS} times"))
+        } else if times.first().is_some_and(|first| *first < SOONEST_REMINDER) {
+            Some("`remind` is sooner than 1m after the question".to_owned())
+        } else if !times.is_sorted_by(|one, next| one < next) {
+            Some("`remind` must rise: each time is counted from the question".to_owned())
+        } else if times.last().is_some_and(|last| *last >= expires) {
+            Some("`remind` comes when the session is over".to_owned())
+        } else {
+            None
+        };
+        if let Some(what) = fault {
+            let hint = "remind = [\"6h\", \"24h\"], below `expires`";
+            self.error(remind.span.clone(), what, hint);
+        }
+        times.clone()
     }
 
     fn context_field(&self, entry: &ContextEntry) -> Option<ContextField> {

@@ -5,24 +5,28 @@
 //! away from the moments it looks at, and moves the clock in whole seconds.
 
 mod embedded;
+mod invite;
 mod model;
+mod outbox;
 mod queue;
+mod receipt;
 mod redis;
+mod slots;
 mod turn;
 mod version;
 
 use matamat::{
     domain::{
         delivery::Verdict,
-        id::{CitizenId, DepartmentId, DialogueId, EventId, Partition, Version},
+        id::{ChannelId, CitizenId, DepartmentId, DialogueId, EventId, MtId, Partition, Version},
         keys::Sealed,
         lang::Lang,
         message::Reply,
         time::Timestamp,
     },
     store::{
-        Claim, Claimed, Commit, Committed, Item, Load, Loaded, OwnTimer, Put, Queue, QueueOp, SavedDialogue,
-        Settle, Settled, Store, Tally,
+        Claim, Claimed, Commit, Committed, Item, Life, Load, Loaded, MtHeader, MtKind, OwnTimer, Put, Queue,
+        QueueOp, Receipt, Received, SavedDialogue, SentLine, Settle, Settled, Store, Tally, Then,
         record::{Dialogue, Record},
     },
 };
@@ -45,6 +49,8 @@ macro_rules! promises {
             turn::a_timers_turn_runs_whatever_the_attempt,
             turn::a_stale_timer_is_removed_only_on_the_version_it_was_judged_on,
             turn::a_repeat_counts_before_the_version,
+            turn::a_marked_event_is_seen_the_second_time,
+            turn::a_mark_is_forgotten_after_its_time,
             turn::cancels_come_before_puts,
             turn::revisions_are_kept_as_they_came,
             turn::other_keys_are_told_apart,
@@ -72,6 +78,45 @@ macro_rules! promises {
             queue::oldest_due_first_and_the_next_is_told,
             queue::a_sweep_tells_when_each_queue_is_due,
             queue::queues_and_partitions_do_not_mix,
+            outbox::an_mt_comes_back_as_it_was_put,
+            outbox::replies_go_first_and_the_oldest_of_each,
+            outbox::the_next_due_looks_at_replies_and_the_rest,
+            outbox::what_nobody_needs_any_more_is_suppressed,
+            outbox::a_claim_sent_again_gets_the_same_mts,
+            outbox::a_lapsed_lease_leaves_an_mt_in_doubt,
+            outbox::two_lapsed_leases_in_a_row_are_a_dead_letter,
+            outbox::an_unknown_and_a_lapsed_lease_are_two_in_a_row,
+            outbox::what_is_in_doubt_is_suppressed_only_when_its_time_comes,
+            outbox::acceptance_starts_the_timers,
+            outbox::an_expiry_is_counted_from_the_moment_given_if_that_is_earlier,
+            outbox::acceptance_without_timers_starts_none,
+            outbox::an_older_mt_starts_no_timer_over_a_newer,
+            outbox::a_newer_mt_replaces_the_timer,
+            outbox::each_attempt_leaves_a_line,
+            outbox::a_settle_sent_again_tells_nothing_twice,
+            outbox::an_item_is_found_wherever_it_lies,
+            outbox::a_thread_keeps_its_newest_lines,
+            receipt::a_receipt_ends_an_mt_wherever_it_lies,
+            receipt::the_state_is_the_highest_ever_heard,
+            receipt::a_receipt_before_the_send_makes_the_life,
+            receipt::a_word_in_no_list_is_only_a_line,
+            receipt::a_settle_after_a_receipt_is_told_all_the_same,
+            receipt::a_life_keeps_its_newest_lines,
+            receipt::every_order_ends_in_one_state,
+            receipt::a_vendors_id_finds_its_mt,
+            receipt::a_join_waits_where_its_vendors_id_is,
+            receipt::a_join_again_takes_no_further_place,
+            receipt::a_vendors_id_makes_its_joins_due,
+            receipt::joins_have_a_limit,
+            invite::an_invitation_is_taken_once,
+            invite::an_invitation_changes_no_record,
+            invite::an_invitation_is_forgotten_after_its_time,
+            slots::a_slot_is_as_long_as_its_segments,
+            slots::after_the_wait_there_is_a_slot,
+            slots::slots_in_the_past_lapse,
+            slots::channels_have_slots_of_their_own,
+            slots::two_gateways_share_a_channels_slots,
+            slots::ten_seconds_give_ten_seconds_of_segments,
             version::two_first_turns_one_wins,
             version::no_update_is_lost,
             model::the_model_agrees,
@@ -109,13 +154,26 @@ pub struct Bench {
 }
 
 /// The queues that promises use; all of them must balance after every act.
-pub fn queues() -> [Queue; 3] {
-    [Queue::Timer, ledger(), Queue::Completion(DepartmentId::parse("police").expect("an id"))]
+pub fn queues() -> [Queue; 5] {
+    let police = Queue::Completion(DepartmentId::parse("police").expect("an id"));
+    [Queue::Timer, ledger(), police, outbox(), Queue::Join]
 }
 
 pub fn ledger() -> Queue {
     Queue::Completion(DepartmentId::parse("ledger").expect("an id"))
 }
+
+/// The channel whose outbox promises use.
+pub fn phone() -> ChannelId {
+    ChannelId::parse("phone").expect("an id")
+}
+
+pub fn outbox() -> Queue {
+    Queue::Outbox(phone())
+}
+
+/// How long an MT stays in doubt whose lease lapsed.
+pub const DOUBT: Duration = Duration::from_secs(600);
 
 impl Bench {
     pub fn now(&self) -> Timestamp {
@@ -143,7 +201,8 @@ impl Bench {
     }
 
     pub async fn claim(&self, queue: &Queue, partition: Partition, token: u8) -> Claimed {
-        let claim = Claim { queue: queue.clone(), partition, max: 100, token: [token; 16], doubt: None };
+        let doubt = matches!(queue, Queue::Outbox(_)).then_some(DOUBT);
+        let claim = Claim { queue: queue.clone(), partition, max: 100, token: [token; 16], doubt };
         let claimed = self.store.claim(&claim).await.expect("a claim");
         self.balances(&format!("{claim:?}")).await;
         claimed
@@ -157,8 +216,19 @@ impl Bench {
     }
 
     pub async fn settle(&self, queue: &Queue, item: &Item, verdict: Verdict) -> Settled {
+        self.settle_told(queue, item, verdict, None).await
+    }
+
+    /// Settles an MT, and tells its life.
+    pub async fn settle_told(
+        &self,
+        queue: &Queue,
+        item: &Item,
+        verdict: Verdict,
+        sent: Option<SentLine>,
+    ) -> Settled {
         let settle = Settle {
-            sent: None,
+            sent,
             queue: queue.clone(),
             partition: item.citizen.partition(),
             id: item.id.clone(),
@@ -169,6 +239,16 @@ impl Bench {
         let settled = self.store.settle(&settle).await.expect("a settle");
         self.balances(&format!("{settle:?}")).await;
         settled
+    }
+
+    pub async fn receipt(&self, receipt: &Receipt) -> Received {
+        let received = self.store.receipt(receipt).await.expect("a receipt is taken");
+        self.balances(&format!("{receipt:?}")).await;
+        received
+    }
+
+    pub async fn life(&self, mt: MtId) -> Life {
+        self.store.life(&mt).await.expect("an answer").expect("the MT is known")
     }
 
     pub async fn tally(&self, queue: &Queue) -> Tally {
@@ -293,4 +373,29 @@ pub fn put_dead(queue: &Queue, id: &str, generation: u64, due: Timestamp, why: &
 
 pub fn cancel(queue: &Queue, id: &str) -> QueueOp {
     QueueOp::Cancel { queue: queue.clone(), id: id.into() }
+}
+
+/// The `n`th MT of a citizen.
+pub fn mt_of(citizen: CitizenId, n: u8) -> MtId {
+    let mut id = citizen.0;
+    id[15] = n;
+    MtId(id)
+}
+
+/// A question to a citizen of whom nobody knows a STOP; in no hurry, of one segment, and nothing follows.
+pub fn prompt(expires: Timestamp) -> MtHeader {
+    MtHeader { consent: 0, kind: MtKind::Prompt, urgent: false, expires, segments: 1, then: Then::default() }
+}
+
+/// An MT for the outbox.
+pub fn put_mt(id: MtId, generation: u64, due: Timestamp, header: MtHeader) -> QueueOp {
+    match put(&outbox(), &id.to_string(), generation, due) {
+        QueueOp::Put(put) => QueueOp::Put(Put { mt: Some(header), ..put }),
+        cancel => cancel,
+    }
+}
+
+/// What a life is told about an attempt at which the vendor gave no id.
+pub fn line(said: &str) -> Option<SentLine> {
+    Some(SentLine { said: said.into(), vendor_id: None, thread: None })
 }

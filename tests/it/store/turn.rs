@@ -7,7 +7,7 @@ use super::{
 use matamat::{
     domain::{
         delivery::Verdict,
-        id::{Revision, Version},
+        id::{EventId, Revision, Version},
     },
     store::{
         Commit, Committed, Health, KeysFound, Load, Queue, SavedDialogue, StoreError,
@@ -108,6 +108,48 @@ pub async fn a_dialogue_is_forgotten_after_its_time(bench: &Bench) {
         tokio::task::yield_now().await;
     }
     assert_eq!(bench.commit(&commit).await, Committed::Conflict(Some(record(100))), "nor is the event");
+}
+
+/// A turn woken by an event that leaves no reply, only a mark.
+fn marked(event: u8, expected: u64, version: u64, ttl: Duration) -> Commit {
+    Commit { event: Some(EventId([event; 16])), mark: Some(ttl), ..turn_of(citizen(1), expected, version) }
+}
+
+async fn is_seen(bench: &Bench, event: u8) -> bool {
+    let load = Load { citizen: citizen(1), dialogue: None, event: Some(EventId([event; 16])) };
+    bench.store.load(&load).await.expect("a load").seen
+}
+
+pub async fn a_marked_event_is_seen_the_second_time(bench: &Bench) {
+    let day = Duration::from_secs(86_400);
+    let first = marked(1, 0, 100, day);
+    assert!(!is_seen(bench, 1).await, "nobody has seen it yet");
+    let early = bench.commit(&Commit { expected: Version(7), ..first.clone() }).await;
+    assert_eq!(early, Committed::Conflict(None));
+    assert!(!is_seen(bench, 1).await, "a refused turn leaves no mark");
+
+    assert_eq!(bench.commit(&first).await, Committed::Done);
+    assert_eq!((is_seen(bench, 1).await, is_seen(bench, 2).await), (true, false));
+    assert_eq!(bench.commit(&first).await, Committed::Seen(None), "sent again");
+    let again =
+        with_queues(marked(1, 100, 200, day), vec![put(&Queue::Timer, "c1:expiry", 200, bench.at(9))]);
+    assert_eq!(bench.commit(&again).await, Committed::Seen(None), "also on the right version");
+    assert_eq!(bench.load(citizen(1), None).await.record, Some(record(100)), "and it changed nothing");
+    assert_eq!(bench.counts(&Queue::Timer).await, Counts::default());
+    assert_eq!(bench.commit(&marked(2, 100, 200, day)).await, Committed::Done, "another event");
+}
+
+/// See [`a_dialogue_is_forgotten_after_its_time`].
+pub async fn a_mark_is_forgotten_after_its_time(bench: &Bench) {
+    let ttl = Duration::from_millis(20);
+    bench.commit(&marked(1, 0, 100, ttl)).await;
+    (bench.move_clock)(ttl);
+    let started = Instant::now();
+    while is_seen(bench, 1).await {
+        assert!(started.elapsed() < FORGOTTEN_WITHIN, "still known");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.commit(&marked(1, 100, 200, ttl)).await, Committed::Done);
 }
 
 pub async fn a_conflict_brings_the_record_and_changes_nothing(bench: &Bench) {
