@@ -110,7 +110,11 @@ fn route_names(flows: &[Arc<Flow>]) -> Names {
 
 /// Puts the channels together.
 fn doors(config: &Config, findings: &Findings) -> Option<Doors> {
-    let tools = Tools { read: &|path| std::fs::read_to_string(path), secret: &secrets::get };
+    let tools = Tools {
+        read: &|path| std::fs::read_to_string(path),
+        secret: &secrets::get,
+        public_url: &config.server.public_url,
+    };
     let built = config.channels.iter().map(|settings| {
         let (facts, codec) = channel::build(settings, &tools, findings)?;
         let door = Door { codec: codec.into(), operators: settings.is_simulator(), facts: Arc::new(facts) };

@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// The shortest and the longest deadline.
 const DEADLINES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(60)];
 /// Vendors that the design names and that are not built yet.
-const LATER_VENDORS: [&str; 4] = ["kannel", "smpp", "twilio", "infobip"];
+const LATER_VENDORS: [&str; 3] = ["kannel", "smpp", "infobip"];
 /// The most flows that a channel names.
 const FLOWS_MAX: usize = 100;
 

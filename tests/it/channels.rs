@@ -4,7 +4,7 @@
 use matamat::{
     channel::{
         self, Callback, CallbackKind, Channel, TurnOutcome, described::Described, description, guard::Guard,
-        request, simulator::Simulator,
+        line::Line, request, simulator::Simulator,
     },
     domain::{
         lang::Lang,
@@ -124,7 +124,7 @@ static CHANNELS: LazyLock<Vec<Box<dyn Channel>>> = LazyLock::new(|| {
         description::load(&Source::new(&file.display().to_string(), &text), &Findings::default())
     });
     let described = channel::all_described(&Findings::default()).into_iter().chain(made_up);
-    let described = described.map(|d| Described::new(d, Guard::Open, "IN".into()));
+    let described = described.map(|d| Described::new(d, Guard::Open, Line::of_examples("IN", [])));
     let mut channels: Vec<_> = described.map(|d| Box::new(d) as Box<dyn Channel>).collect();
     channels.push(Box::new(Simulator::new(Guard::Open, "IN".into())));
     channels
