@@ -13,9 +13,7 @@ mod taking;
 
 use crate::{
     app,
-    domain::{id::FlowId, lang::Lang, time::Clock},
     invitations::{Known, Sheet},
-    turn::Turns,
 };
 use anyhow::{Context, bail};
 use clap::Args;
