@@ -15,7 +15,9 @@ pub enum BesideError {
     #[error("there is no store at {0} yet: `matamat serve` makes it, and its keys, at the first start")]
     NoStore(String),
     /// There is no key file.
-    #[error("there is no key file {0}: `matamat serve` makes it at the first start; on another machine, bring it from there")]
+    #[error(
+        "there is no key file {0}: `matamat serve` makes it at the first start; on another machine, bring it from there"
+    )]
     NoKeys(String),
     /// The key file.
     #[error(transparent)]

@@ -55,7 +55,9 @@ impl Invite {
         };
         let known = known(&installation);
         if !known.sends() {
-            bail!("no channel of this configuration sends SMS, so nobody can be invited: add one with bearer = \"sms\"");
+            bail!(
+                "no channel of this configuration sends SMS, so nobody can be invited: add one with bearer = \"sms\""
+            );
         }
         let name = self.file.display().to_string();
         let sheet = open(&self.file).with_context(|| format!("{name} cannot be read"))?;

@@ -145,11 +145,8 @@ impl Taking {
         }
         self.whose.insert(whose.clone());
         self.lines.insert(line);
-        let try_hard = TryHard {
-            taker: self.taker.clone(),
-            stop: self.stop.subscribe(),
-            warned: self.warned.clone(),
-        };
+        let try_hard =
+            TryHard { taker: self.taker.clone(), stop: self.stop.subscribe(), warned: self.warned.clone() };
         let taking = async move { Done { line, whose, invited: try_hard.take(&invitation).await } };
         self.under_way.push(Box::pin(taking));
     }
