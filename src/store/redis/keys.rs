@@ -3,7 +3,10 @@
 //! Ids stand in keys as their raw bytes: half the length of hexadecimal, and memory is what a state pays for.
 
 use crate::{
-    domain::id::{CitizenId, DialogueId, PARTITIONS, Partition, Revision},
+    domain::id::{
+        ChannelId, CitizenId, DialogueId, EventId, InvitationId, MtId, PARTITIONS, Partition, Revision,
+        VendorKey,
+    },
     store::Queue,
 };
 
@@ -34,18 +37,67 @@ pub fn revision(revision: &Revision) -> Vec<u8> {
 
 /// What stands before a citizen's id in the key of the record: a claim makes these keys itself.
 pub fn citizen_prefix(partition: Partition) -> Vec<u8> {
-    format!("mm:{{{}}}:c:", TAGS[usize::from(partition.0)]).into_bytes()
+    prefix(partition, 'c')
+}
+
+/// What stands before a citizen's id in the key of the thread: a settle makes this key itself.
+pub fn thread_prefix(partition: Partition) -> Vec<u8> {
+    prefix(partition, 't')
+}
+
+fn prefix(partition: Partition, kind: char) -> Vec<u8> {
+    format!("mm:{{{}}}:{kind}:", TAGS[usize::from(partition.0)]).into_bytes()
+}
+
+fn key(partition: Partition, kind: char, id: &[u8]) -> Vec<u8> {
+    [&prefix(partition, kind)[..], id].concat()
 }
 
 /// A citizen's record.
 pub fn citizen(citizen: &CitizenId) -> Vec<u8> {
-    [&citizen_prefix(citizen.partition())[..], &citizen.0].concat()
+    key(citizen.partition(), 'c', &citizen.0)
 }
 
 /// A vendor dialogue of this citizen: history and saved replies.
 pub fn dialogue(citizen: &CitizenId, dialogue: &DialogueId) -> Vec<u8> {
-    let tag = TAGS[usize::from(citizen.partition().0)];
-    [format!("mm:{{{tag}}}:u:").as_bytes(), &dialogue.0].concat()
+    key(citizen.partition(), 'u', &dialogue.0)
+}
+
+/// The mark of an event of this citizen.
+pub fn event(citizen: &CitizenId, event: &EventId) -> Vec<u8> {
+    key(citizen.partition(), 'e', &event.0)
+}
+
+/// The mark of an invitation of this citizen.
+pub fn invitation(citizen: &CitizenId, invitation: &InvitationId) -> Vec<u8> {
+    key(citizen.partition(), 'i', &invitation.0)
+}
+
+/// The thread of a citizen's simulated phone.
+pub fn thread(citizen: &CitizenId) -> Vec<u8> {
+    key(citizen.partition(), 't', &citizen.0)
+}
+
+/// The life of an MT.
+pub fn life(mt: &MtId) -> Vec<u8> {
+    key(mt.partition(), 'm', &mt.0)
+}
+
+/// What a vendor calls an MT.
+pub fn vendor_id(vendor: &VendorKey) -> Vec<u8> {
+    key(vendor.partition(), 'v', &vendor.0)
+}
+
+/// The next free slot of a channel: one key, so in a partition that its name decides.
+pub fn slot(channel: &ChannelId) -> Vec<u8> {
+    let name = channel.as_str().as_bytes();
+    key(Partition(fnv(name) % PARTITIONS), 's', name)
+}
+
+/// FNV-1a, its last byte: the same in every process and release.
+fn fnv(bytes: &[u8]) -> u8 {
+    let step = |hash: u32, b: &u8| (hash ^ u32::from(*b)).wrapping_mul(0x0100_0193);
+    bytes.iter().fold(0x811c_9dc5, step) as u8
 }
 
 /// The keys of one queue in one partition, in the order in which every script takes them.
@@ -53,11 +105,13 @@ pub fn dialogue(citizen: &CitizenId, dialogue: &DialogueId) -> Vec<u8> {
 pub struct QueueKeys {
     /// ZSET: item to due time, or to the end of its lease.
     pub waiting: String,
+    /// ZSET: the same of an outbox's items that go first. No other queue has it.
+    pub urgent: String,
     /// ZSET: dead item to when it died.
     pub dead: String,
-    /// HASH: item to its header, and to a short payload behind it.
+    /// HASH: item to its header, and to the payload behind it when that is short, or an MT's.
     pub headers: String,
-    /// HASH: item to its payload, when that is not short.
+    /// HASH: item to its payload, when that is not behind its header.
     pub payloads: String,
     /// HASH: dead item to why it died.
     pub reasons: String,
@@ -67,13 +121,14 @@ pub struct QueueKeys {
 
 impl QueueKeys {
     /// How many they are.
-    pub const LEN: usize = 6;
+    pub const LEN: usize = 7;
 
     /// The keys of `queue` in `partition`.
     pub fn of(queue: &Queue, partition: Partition) -> QueueKeys {
         let key = |part: char| format!("{}{part}", queue_prefix(queue, partition));
         QueueKeys {
             waiting: key('w'),
+            urgent: key('u'),
             dead: key('d'),
             headers: key('h'),
             payloads: key('p'),
@@ -82,11 +137,24 @@ impl QueueKeys {
         }
     }
 
+    /// The sets in which something of `queue` may be due.
+    pub fn due(self, queue: &Queue) -> Vec<String> {
+        match queue {
+            Queue::Outbox(_) => vec![self.waiting, self.urgent],
+            _ => vec![self.waiting],
+        }
+    }
+
     /// In the order of the scripts.
     pub fn in_order(&self) -> [&str; Self::LEN] {
-        let QueueKeys { waiting, dead, headers, payloads, reasons, counts } = self;
-        [waiting, dead, headers, payloads, reasons, counts]
+        let QueueKeys { waiting, urgent, dead, headers, payloads, reasons, counts } = self;
+        [waiting, urgent, dead, headers, payloads, reasons, counts]
     }
+}
+
+/// The keys of one queue in one partition, in the order of the scripts.
+pub fn queue(queue: &Queue, partition: Partition) -> Vec<Vec<u8>> {
+    QueueKeys::of(queue, partition).in_order().map(|key| key.as_bytes().to_vec()).to_vec()
 }
 
 /// The items that one claim took: kept as long as its lease, so that the claim can be sent again.

@@ -6,9 +6,16 @@
 //! ```text
 //! mm:{tag}:c:<citizen>      STRING  the record, live session included    30 days after the last turn; for ever once STOP was said
 //! mm:{tag}:u:<dialogue>     STRING  a USSD dialogue's history, replies   as long as the vendor's session, and a little
+//! mm:{tag}:e:<event>        STRING  an SMS was seen                      as long as it may be repeated
+//! mm:{tag}:i:<invitation>   STRING  an invitation was taken              until it cannot be taken any more
+//! mm:{tag}:m:<MT>           HASH    an MT's life: p<part>, v, n, l<n>    72 h after its first final state; 30 days at most
+//! mm:{tag}:v:<vendor's id>  STRING  MT and part                          7 days
+//! mm:{tag}:s:<channel>      STRING  its next free slot, microseconds     a minute after it
+//! mm:{tag}:t:<citizen>      LIST    a simulated phone's thread           7 days after its last line
 //! mm:{tag}:q:<queue>:w      ZSET    item to due time, or end of lease    while something waits
-//! mm:{tag}:q:<queue>:h      HASH    item to header, short payload behind while it waits or is dead
-//! mm:{tag}:q:<queue>:p      HASH    item to payload, if it is longer     while it waits or is dead
+//! mm:{tag}:q:<queue>:u      ZSET    the same of an outbox's urgent MTs   while one waits
+//! mm:{tag}:q:<queue>:h      HASH    item to header, payload behind if it is short, or an MT's    while it waits or is dead
+//! mm:{tag}:q:<queue>:p      HASH    item to payload, if it is not behind while it waits or is dead
 //! mm:{tag}:q:<queue>:d      ZSET    dead item to when it died            until a person drops or redrives it
 //! mm:{tag}:q:<queue>:y      HASH    dead item to why                     as long
 //! mm:{tag}:q:<queue>:n      HASH    in, done, dropped, replaced, s:<reason>    for ever
@@ -18,7 +25,8 @@
 //! mm:{meta}:alive           STRING  written by /readyz                   a minute
 //! ```
 //!
-//! `<queue>` is `timer` or `completion:<department>`. Ids are raw bytes; numbers in values are big-endian at fixed offsets
+//! `<queue>` is `timer`, `completion:<department>`, `outbox:<channel>` or `join`. Everything of a citizen and of the MTs is in
+//! the citizen's partition; a vendor's id and the receipts that wait for it, and a channel's slot, have one of their own. Ids are raw bytes; numbers in values are big-endian at fixed offsets
 //! (`record.rs`, `item.rs`), so that a script compares bytes and parses nothing.
 //!
 //! # What survives
@@ -37,18 +45,19 @@ mod fault;
 mod holder;
 mod item;
 mod keys;
+mod mt;
 mod read;
 mod script;
 mod turn;
 mod url;
 
 use super::{
-    Act, Claim, Claimed, Commit, Committed, Dead, Durability, Health, KeysFound, LEASE, Load, Loaded, Queue,
-    Settle, Settled, Store, StoreError, Tally,
+    Act, Claim, Claimed, Commit, Committed, Dead, Durability, Found, Health, Invite, Invited, Join, Joined,
+    KeysFound, Life, Load, Loaded, Queue, Receipt, Received, Reserve, Reserved, Settle, Settled, Store,
+    StoreError, Tally,
 };
 use crate::domain::{
-    delivery::Verdict,
-    id::{Partition, Revision},
+    id::{CitizenId, MtId, Partition, Revision, VendorKey},
     time::{Clock, Timestamp},
 };
 use fault::Fault;
@@ -149,7 +158,11 @@ impl Store for Redis {
         if let Some(dialogue) = &load.dialogue {
             get.arg(keys::dialogue(&load.citizen, dialogue));
         }
-        Box::pin(async move { read::loaded(self.holder.act(&Request::One(get)).await?) })
+        if let Some(event) = &load.event {
+            get.arg(keys::event(&load.citizen, event));
+        }
+        let load = *load;
+        Box::pin(async move { read::loaded(self.holder.act(&Request::One(get)).await?, &load) })
     }
 
     fn commit(&self, commit: &Commit) -> Act<'_, Committed> {
@@ -163,24 +176,24 @@ impl Store for Redis {
         let mut keys: Vec<&[u8]> = keys.in_order().map(str::as_bytes).to_vec();
         keys.push(&token);
         let mut eval = evalsha(&script::CLAIM, &keys);
-        eval.arg(&claim.token).arg(claim.max.min(super::CLAIM_MAX)).arg(LEASE.as_millis() as u64);
+        eval.arg(&claim.token).arg(claim.max.min(super::CLAIM_MAX));
         eval.arg(keys::citizen_prefix(claim.partition)).arg(self.shift());
+        eval.arg(if matches!(claim.queue, Queue::Outbox(_)) { "outbox" } else { "" });
+        eval.arg(claim.doubt.map_or_else(String::new, |doubt| doubt.as_millis().to_string()));
         Box::pin(async move { read::claimed(self.holder.act(&Request::One(eval)).await?) })
     }
 
     fn settle(&self, settle: &Settle) -> Act<'_, Settled> {
-        let keys = QueueKeys::of(&settle.queue, settle.partition);
-        let mut eval = evalsha(&script::SETTLE, &keys.in_order());
-        let (verdict, more) = verdict(&settle.verdict);
-        eval.arg(keys::item(&settle.id)).arg(&settle.generation.0.to_be_bytes());
-        eval.arg(&settle.attempt.to_be_bytes()).arg(verdict).arg(more).arg(self.shift());
-        Box::pin(async move { read::settled(self.holder.act(&Request::One(eval)).await?) })
+        let request = turn::settle(settle, self.shift());
+        let words = [("done", Settled::Done), ("stale", Settled::Stale)];
+        Box::pin(async move { read::word(self.holder.act(&request?).await?, &words) })
     }
 
     fn sweep(&self, partition: Partition, queues: &[Queue]) -> Act<'_, Vec<Option<Timestamp>>> {
-        let waiting: Vec<_> = queues.iter().map(|queue| QueueKeys::of(queue, partition).waiting).collect();
-        let eval = evalsha(&script::SWEEP, &waiting);
-        Box::pin(async move { read::due_times(self.holder.act(&Request::One(eval)).await?) })
+        let sets: Vec<_> = queues.iter().map(|queue| QueueKeys::of(queue, partition).due(queue)).collect();
+        let eval = evalsha(&script::SWEEP, &sets.concat());
+        let sets: Vec<_> = sets.iter().map(Vec::len).collect();
+        Box::pin(async move { read::due_times(self.holder.act(&Request::One(eval)).await?, &sets) })
     }
 
     fn dead(&self, queue: &Queue, max: usize) -> Act<'_, Vec<Dead>> {
@@ -218,6 +231,54 @@ impl Store for Redis {
         Box::pin(async move { read::yes(self.holder.act(&Request::One(ask)).await?) })
     }
 
+    fn reserve(&self, reserve: &Reserve) -> Act<'_, Reserved> {
+        let request = mt::reserve(reserve, self.shift());
+        Box::pin(async move { mt::reserved(self.holder.act(&request).await?) })
+    }
+
+    fn invite(&self, invite: &Invite) -> Act<'_, Invited> {
+        let request = mt::invite(invite, self.shift());
+        let words = [("taken", Invited::Taken), ("repeated", Invited::Repeated)];
+        Box::pin(async move { read::word(self.holder.act(&request?).await?, &words) })
+    }
+
+    fn receipt(&self, receipt: &Receipt) -> Act<'_, Received> {
+        let request = mt::receipt(receipt, self.shift());
+        let words = [("moved", Received::Moved), ("known", Received::Known)];
+        Box::pin(async move { read::word(self.holder.act(&request).await?, &words) })
+    }
+
+    fn keep_vendor_id(&self, key: &VendorKey, mt: &MtId, part: u8) -> Act<'_, ()> {
+        let request = mt::keep(key, mt, part, self.shift());
+        Box::pin(async move { read::word(self.holder.act(&request).await?, &[("kept", ())]) })
+    }
+
+    fn by_vendor_id(&self, key: &VendorKey) -> Act<'_, Option<(MtId, u8)>> {
+        let request = mt::by_vendor_id(key);
+        Box::pin(async move { mt::kept(self.holder.act(&request).await?) })
+    }
+
+    fn join(&self, join: &Join) -> Act<'_, Joined> {
+        let request = mt::join(join);
+        let words = [("waits", Joined::Waits), ("full", Joined::Full)];
+        Box::pin(async move { read::word(self.holder.act(&request?).await?, &words) })
+    }
+
+    fn life(&self, mt: &MtId) -> Act<'_, Option<Life>> {
+        let request = mt::life(mt);
+        Box::pin(async move { mt::life_of(self.holder.act(&request).await?) })
+    }
+
+    fn find(&self, queue: &Queue, partition: Partition, id: &str) -> Act<'_, Option<Found>> {
+        let request = mt::find(queue, partition, id);
+        Box::pin(async move { mt::found(self.holder.act(&request).await?) })
+    }
+
+    fn thread(&self, citizen: &CitizenId) -> Act<'_, Vec<Vec<u8>>> {
+        let request = mt::thread(citizen);
+        Box::pin(async move { read::of(self.holder.act(&request).await?) })
+    }
+
     fn health(&self) -> Act<'_, Health> {
         Box::pin(async move { Ok(self.how_it_is().await) })
     }
@@ -237,16 +298,4 @@ fn evalsha(script: &Script, keys: &[impl redis::ToRedisArgs]) -> Cmd {
         eval.arg(key);
     });
     eval
-}
-
-/// The word of a verdict for `settle.lua`, and what goes with it.
-fn verdict(verdict: &Verdict) -> (&'static str, String) {
-    match verdict {
-        Verdict::Accepted => ("accepted", String::new()),
-        Verdict::Again(due) => ("again", due.millis().to_string()),
-        Verdict::Unknown(due) => ("unknown", due.millis().to_string()),
-        Verdict::Dead(why) => ("dead", why.clone()),
-        Verdict::Suppressed(reason) => ("suppressed", (*reason).to_owned()),
-        Verdict::Later(due) => ("later", due.millis().to_string()),
-    }
 }

@@ -4,7 +4,7 @@ use super::{item, keys};
 use crate::{
     domain::{id::PARTITIONS, id::Partition, time::Timestamp},
     store::{
-        Claimed, Committed, Dead, Item, KeysFound, Loaded, Queue, Settled, StoreError, Tally,
+        Claimed, Committed, Dead, Item, KeysFound, Load, Loaded, Queue, StoreError, Tally,
         record::{Dialogue, Record},
     },
 };
@@ -13,14 +13,16 @@ use std::collections::BTreeMap;
 
 /// When an item died, where it lies, and its id as it is stored.
 pub type DeadAt = (i64, Partition, Vec<u8>);
-/// What `tally.lua` gives: waiting, dead, first due, counts.
-type Counted = (u64, u64, Option<Vec<u8>>, Vec<(String, u64)>);
+/// What `tally.lua` gives: waiting, dead, first due, first urgent due, counts.
+type Counted = (u64, u64, Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, u64)>);
 
-pub fn loaded(answer: Value) -> Result<Loaded, StoreError> {
+/// From an `MGET` of the record, then the dialogue and the event's mark as far as they were asked for.
+pub fn loaded(answer: Value, load: &Load) -> Result<Loaded, StoreError> {
     let mut found = of::<Vec<Option<Vec<u8>>>>(answer)?.into_iter();
     let record = found.next().flatten().map(|b| record(&b)).transpose()?;
-    let dialogue = found.next().flatten().map(|b| dialogue(&b)).transpose()?;
-    Ok(Loaded { record, dialogue, seen: false })
+    let mut asked = |is_asked: bool| is_asked.then(|| found.next().flatten()).flatten();
+    let dialogue = asked(load.dialogue.is_some()).map(|b| dialogue(&b)).transpose()?;
+    Ok(Loaded { record, dialogue, seen: asked(load.event.is_some()).is_some() })
 }
 
 pub fn committed(answer: Value) -> Result<Committed, StoreError> {
@@ -30,7 +32,7 @@ pub fn committed(answer: Value) -> Result<Committed, StoreError> {
     match (word.as_slice(), with) {
         (b"done", _) => Ok(Committed::Done),
         (b"gone", _) => Ok(Committed::Gone),
-        (b"seen", Some(bytes)) => Ok(Committed::Seen(Some(dialogue(&bytes)?))),
+        (b"seen", found) => Ok(Committed::Seen(found.map(|b| dialogue(&b)).transpose()?)),
         (b"conflict", found) => Ok(Committed::Conflict(found.map(|b| record(&b)).transpose()?)),
         _ => Err(damaged("a commit's answer")),
     }
@@ -57,20 +59,22 @@ fn claimed_item(parts: &[Option<Vec<u8>>]) -> Result<Item, StoreError> {
         citizen: header.citizen,
         record: found.as_deref().map(record).transpose()?,
         payload: payload.clone().unwrap_or(header.payload),
-        mt: None,
+        mt: header.mt,
     })
 }
 
-pub fn settled(answer: Value) -> Result<Settled, StoreError> {
-    match of::<String>(answer)?.as_str() {
-        "done" => Ok(Settled::Done),
-        "stale" => Ok(Settled::Stale),
-        _ => Err(damaged("a settle's answer")),
-    }
+/// The meaning of the one word that most scripts answer.
+pub fn word<T: Copy>(answer: Value, words: &[(&str, T)]) -> Result<T, StoreError> {
+    let answer = of::<String>(answer)?;
+    let meant = words.iter().find(|(word, _)| *word == answer);
+    meant.map(|(_, meant)| *meant).ok_or_else(|| damaged("a script's answer"))
 }
 
-pub fn due_times(answer: Value) -> Result<Vec<Option<Timestamp>>, StoreError> {
-    of::<Vec<Option<Vec<u8>>>>(answer)?.into_iter().map(due_time).collect()
+/// From a time for each of `sets`: each queue's first, over the sets that it has.
+pub fn due_times(answer: Value, sets: &[usize]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+    let times = of::<Vec<Option<Vec<u8>>>>(answer)?.into_iter().map(due_time);
+    let mut times = times.collect::<Result<Vec<_>, _>>()?.into_iter();
+    Ok(sets.iter().map(|n| times.by_ref().take(*n).flatten().min()).collect())
 }
 
 /// A score of ours: whole milliseconds, or nothing.
@@ -132,11 +136,11 @@ pub fn tallies(answer: Value) -> Result<Vec<Tally>, StoreError> {
 fn tally(parts: &[Counted]) -> Result<Tally, StoreError> {
     let mut tally = Tally::default();
     let mut suppressed = BTreeMap::<String, u64>::new();
-    for (waiting, dead, first, counts) in parts {
+    for (waiting, dead, first, urgent, counts) in parts {
         tally.waiting += waiting;
         tally.dead += dead;
-        let first = due_time(first.clone())?;
-        tally.oldest_due = [tally.oldest_due, first].into_iter().flatten().min();
+        let (first, urgent) = (due_time(first.clone())?, due_time(urgent.clone())?);
+        tally.oldest_due = [tally.oldest_due, first, urgent].into_iter().flatten().min();
         for (what, n) in counts {
             match (what.as_str(), what.strip_prefix("s:")) {
                 ("in", _) => tally.put += n,
@@ -178,10 +182,12 @@ fn dialogue(bytes: &[u8]) -> Result<Dialogue, StoreError> {
     Dialogue::decode(bytes).map_err(|e| StoreError::Refused(e.to_string()))
 }
 
-fn of<T: FromRedisValue>(answer: Value) -> Result<T, StoreError> {
+/// What the client reads by itself.
+pub fn of<T: FromRedisValue>(answer: Value) -> Result<T, StoreError> {
     T::from_redis_value(answer).map_err(|_| damaged("an answer"))
 }
 
-fn damaged(what: &str) -> StoreError {
+/// It is not as the scripts write it.
+pub fn damaged(what: &str) -> StoreError {
     StoreError::Refused(format!("{what} is not as this release knows it"))
 }

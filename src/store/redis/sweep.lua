@@ -1,7 +1,6 @@
-#!lua flags=no-writes
--- When the first item of each queue of one partition is due.
+-- When the first item of each sorted set of one partition is due.
 --
--- KEYS  the waiting items of each queue
+-- KEYS  the waiting items of each queue, of an outbox the urgent ones too
 -- Gives a due time or '' each.
 local answer = {}
 for n, waiting in ipairs(KEYS) do
