@@ -12,6 +12,7 @@ mod house;
 mod phone;
 mod proxy;
 mod redis;
+mod redis_outbox;
 mod redis_server;
 mod running;
 mod store;
