@@ -4,7 +4,8 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use matamat::{
     channel::{
-        self, Callback, CallbackKind, Channel, TurnOutcome, described::Described, guard::Guard, request,
+        self, Callback, CallbackKind, Channel, TurnOutcome, described::Described, guard::Guard, line::Line,
+        request,
     },
     domain::{
         lang::Lang,
@@ -24,7 +25,7 @@ fn callback() -> Callback {
 
 fn codec() -> Described {
     let description = channel::all_described(&Findings::default()).swap_remove(0);
-    Described::new(description, Guard::Open, "IN".into())
+    Described::new(description, Guard::Open, Line::of_examples("IN", []))
 }
 
 fn screen() -> TurnOutcome {

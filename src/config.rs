@@ -29,6 +29,8 @@ pub struct Config {
     pub admin: web::AdminSettings,
     /// `[store]`.
     pub store: store::Settings,
+    /// `[spool]`.
+    pub spool: store::SpoolSettings,
     /// `[privacy] keys`.
     pub keys_file: PathBuf,
     /// `[flows] dir`.
@@ -99,6 +101,7 @@ fn read_layers(layers: &Layers<'_>) -> Option<Config> {
     server.finish();
     let admin = web::AdminSettings::read(&layers.section("admin"));
     let store = store::Settings::read(&layers.section("store"));
+    let spool = store::SpoolSettings::read(&layers.section("spool"));
     let privacy = layers.section("privacy");
     let keys = privacy.section("keys");
     let keys_file = keys.read("file", Table::text).map(|file| file.value.into());
@@ -117,6 +120,7 @@ fn read_layers(layers: &Layers<'_>) -> Option<Config> {
         timezone: timezone?,
         admin: admin?,
         store: store?,
+        spool: spool?,
         keys_file: keys_file?,
         flows_dir: flows_dir?,
         log: log?,

@@ -1,13 +1,14 @@
 //! What must be true of the configuration as a whole: rules that no single room can see.
 //!
 //! Beyond loopback a channel authenticates its callbacks or says `auth = "none"` in so many words, the operators' side has a
-//! listener on loopback or a token, and secrets come from the environment or a file.
+//! listener on loopback or a token, and secrets come from the environment or a file. A channel's flows exist, and the channel
+//! that its dialogues are handed over to exists and sends.
 
 use crate::{
     channel::settings::{Auth, Settings},
     config::Config,
-    domain::secret::SecretSource,
-    findings::{At, Findings, Source},
+    domain::{id::FlowId, secret::SecretSource},
+    findings::{At, Findings, Source, nearest},
 };
 use std::collections::BTreeSet;
 
@@ -15,8 +16,13 @@ use std::collections::BTreeSet;
 pub fn check(config: &Config, findings: &Findings) {
     no_channel_twice(&config.channels, findings);
     no_department_twice(config, findings);
+    config.channels.iter().for_each(|channel| hands_over(channel, &config.channels, findings));
     if !config.server.listen.value.ip().is_loopback() {
         config.channels.iter().filter(|c| !c.is_simulator()).for_each(|channel| reachable(channel, findings));
+        let secrets = |channel: &Settings| {
+            channel.secrets.iter().for_each(|secret| no_literal(&channel.source, &secret.source, findings));
+        };
+        config.channels.iter().for_each(secrets);
     }
     operators(config, findings);
 }
@@ -36,6 +42,35 @@ fn no_department_twice(config: &Config, findings: &Findings) {
         let At { span, .. } = &department.place;
         findings.error(&department.source, span.clone(), what, "every department has an id of its own");
     }
+}
+
+/// Adds the flows that a channel names and nobody wrote.
+pub fn check_flows(config: &Config, flows: &[&FlowId], findings: &Findings) {
+    for channel in &config.channels {
+        for flow in channel.flows.iter().filter(|flow| !flows.contains(&&flow.value)) {
+            let known = || flows.iter().map(|flow| flow.as_str());
+            let hint = match nearest(flow.value.as_str(), known()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("known here: {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            let what = format!("there is no flow \"{}\"", flow.value);
+            findings.error(&channel.source, flow.span.clone(), what, &hint);
+        }
+    }
+}
+
+/// The channel that an unfinished dialogue is handed over to exists, and sends.
+fn hands_over(channel: &Settings, all: &[Settings], findings: &Findings) {
+    let Some(via) = &channel.sms_via else { return };
+    let (what, hint) = match all.iter().find(|other| other.id == via.value) {
+        Some(other) if other.sends() => return,
+        Some(_) => (
+            format!("the channel \"{}\" sends no SMS", via.value),
+            "`sms_via` is the id of a channel with bearer = \"sms\"",
+        ),
+        None => (format!("there is no channel \"{}\"", via.value), "`sms_via` is the id of another channel"),
+    };
+    findings.error(&channel.source, via.span.clone(), what, hint);
 }
 
 /// A channel that anybody can call.

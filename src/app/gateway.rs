@@ -6,15 +6,22 @@
 
 use super::{Installation, KeyFileError, Stores, key_file};
 use crate::{
-    domain::{id::DepartmentId, keys::Keys, lang::Lang, time::Clock},
-    store::{KeysFound, Queue, Store, StoreError, due::Due, embedded::OpenError},
+    domain::{id::DepartmentId, keys::Keys, lang::Lang, message::Bearer, time::Clock},
+    flow::graph::Flow,
+    link::http::Http,
+    store::{
+        KeysFound, Queue, Store, StoreError,
+        due::Due,
+        embedded::OpenError,
+        spool::{Spool, SpoolOpenError},
+    },
     telemetry,
     turn::{Shelf, Turns, UNROUTED},
     web::{
         self, Hall, Limiter, Readiness, Side, Tracker, TurnMetrics,
         phone::{Code, Lines, Page},
     },
-    work::{self, Desk, forwarder::Forwarder},
+    work::{self, Desk, forwarder::Forwarder, sender::Sender},
 };
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -48,6 +55,9 @@ pub enum StartError {
     /// The embedded store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The spool cannot be opened.
+    #[error(transparent)]
+    Spool(#[from] SpoolOpenError),
     /// The store, when it cannot be waited for.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,6 +90,7 @@ struct Shared {
     shelf: Arc<Shelf>,
     due: Arc<Due>,
     tracker: Tracker,
+    spool: Option<Arc<Spool>>,
     phone: Option<Arc<Page>>,
 }
 
@@ -103,7 +114,8 @@ impl Gateway {
         let metrics = telemetry::start_metrics().map_err(|e| StartError::Metrics(e.to_string()))?;
         let (stores, first) = Stores::open(&installation.config.store, &clock).await?;
         let keys = Arc::new(keys(&installation, &*first).await?);
-        let shared = Arc::new(Shared::of(installation, stores.clone(), keys, clock));
+        let spool = Spool::open(&installation.config.spool, keys.clone(), clock.clone())?.map(Arc::new);
+        let shared = Arc::new(Shared::of(installation, stores.clone(), keys, clock, spool));
         let readiness = Arc::new(shared.readiness(metrics));
         let (stop, stopped) = watch::channel(false);
         let (fail, failed) = watch::channel(String::new());
@@ -166,13 +178,21 @@ async fn keys(installation: &Installation, store: &dyn Store) -> Result<Keys, St
 }
 
 impl Shared {
-    fn of(installation: Installation, stores: Stores, keys: Arc<Keys>, clock: Clock) -> Shared {
+    fn of(
+        installation: Installation,
+        stores: Stores,
+        keys: Arc<Keys>,
+        clock: Clock,
+        spool: Option<Arc<Spool>>,
+    ) -> Shared {
         let departments = installation.config.departments.iter().map(|d| d.id.clone());
-        let queues = departments.map(Queue::Completion).chain([Queue::Timer]);
+        let lines = installation.doors.values().filter(|door| door.facts.sms.is_some());
+        let outboxes = lines.map(|door| Queue::Outbox(door.facts.id.clone()));
+        let queues = departments.map(Queue::Completion).chain(outboxes).chain([Queue::Timer, Queue::Join]);
         let due = Arc::new(Due::of(queues));
         let shelf = installation.shelf.clone();
         let phone = phone(&installation).map(Arc::new);
-        Shared { installation, stores, keys, clock, shelf, due, tracker: Tracker::default(), phone }
+        Shared { installation, stores, keys, clock, shelf, due, tracker: Tracker::default(), spool, phone }
     }
 
     fn turns(&self, store: Arc<dyn Store>) -> Turns {
@@ -190,7 +210,13 @@ impl Shared {
     fn readiness(&self, prometheus: PrometheusHandle) -> Readiness {
         let unrouted = DepartmentId::parse(UNROUTED).expect("a good id");
         let queues = self.due.queues().cloned().chain([Queue::Completion(unrouted)]).collect();
-        Readiness { open: AtomicBool::new(false), queues, turns: TurnMetrics::default(), prometheus }
+        Readiness {
+            open: AtomicBool::new(false),
+            queues,
+            ussd: TurnMetrics::of(Bearer::Ussd),
+            sms: TurnMetrics::of(Bearer::Sms),
+            prometheus,
+        }
     }
 }
 
@@ -198,16 +224,23 @@ impl Shared {
 fn phone(installation: &Installation) -> Option<Page> {
     let simulator = installation.config.channels.iter().find(|channel| channel.is_simulator())?;
     let flows = installation.shelf.flows();
-    let codes = flows.iter().flat_map(|flow| {
-        flow.ussd_codes.iter().map(|code| Code { code: code.clone(), title: flow.title.clone() })
-    });
+    let opening = |of: fn(&Flow) -> &Vec<String>| {
+        let all =
+            flows.iter().flat_map(|flow| of(flow).iter().map(|code| (code.clone(), flow.title.clone())));
+        all.map(|(code, title)| Code { code, title }).collect()
+    };
     let mut languages: Vec<Lang> = Vec::new();
     for language in flows.iter().flat_map(|flow| &flow.languages) {
         if !languages.contains(language) {
             languages.push(*language);
         }
     }
-    Some(Page::new(&Lines { channel: simulator.id.clone(), codes: codes.collect(), languages }))
+    Some(Page::new(&Lines {
+        channel: simulator.id.clone(),
+        codes: opening(|flow| &flow.ussd_codes),
+        words: opening(|flow| &flow.sms_words),
+        languages,
+    }))
 }
 
 /// A thread of its own for everything that runs by itself, so that a busy worker never delays a dial.
@@ -277,9 +310,26 @@ async fn work(
         let forwarder = Forwarder::new(settings, shared.keys.clone());
         forwarder.run(desk.clone())
     });
+    let senders = senders(shared).into_iter().map(|sender| sender.run(desk.clone()));
+    let joins = work::join::run(desk.clone());
+    let replay = futures_util::future::OptionFuture::from(
+        shared.spool.clone().map(|spool| work::replay::run(desk.clone(), shared.turns(store.clone()), spool)),
+    );
     let upkeep = upkeep(shared, readiness, &*store, desk.stop.clone(), fail);
     let sweep = work::sweep(desk.clone());
-    tokio::join!(timers, futures_util::future::join_all(forwarders), sweep, upkeep);
+    let (forwarders, senders) =
+        (futures_util::future::join_all(forwarders), futures_util::future::join_all(senders));
+    tokio::join!(timers, forwarders, senders, joins, sweep, replay, upkeep);
+}
+
+/// One for each channel that sends.
+fn senders(shared: &Shared) -> Vec<Sender> {
+    let (http, timezone) = (Http::new(), shared.installation.config.timezone);
+    let doors = shared.installation.doors.values();
+    let senders = doors.filter_map(|door| {
+        Sender::new(door.facts.clone(), door.codec.clone(), shared.keys.clone(), http.clone(), timezone)
+    });
+    senders.collect()
 }
 
 /// Tidies the metrics, and looks whether the store is still the one that was opened: one that came back empty gets our keys
@@ -346,6 +396,7 @@ fn start_server(
             turns: shared.turns(shared.stores.store()),
             tracker: shared.tracker.clone(),
             limiter: limiter.clone(),
+            spool: shared.spool.clone(),
             readiness: readiness.clone(),
             token: shared.installation.token.clone(),
             phone: shared.phone.clone(),
@@ -365,7 +416,7 @@ fn start_server(
 }
 
 /// Ends at SIGTERM or SIGINT, with its name.
-async fn stop_signal() -> &'static str {
+pub async fn stop_signal() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

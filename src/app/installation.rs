@@ -66,6 +66,7 @@ fn read_all(file: Option<&Path>, findings: &Findings) -> Option<Installation> {
     let departments: Vec<DepartmentId> = config.departments.iter().map(|d| d.id.clone()).collect();
     let routes = Routes::compile(&config.routes, &departments, &route_names(&flows), findings);
     fits::check(&config, findings);
+    fits::check_flows(&config, &flows.iter().map(|flow| &flow.id).collect::<Vec<_>>(), findings);
     let doors = doors(&config, findings);
     let token = token(&config, findings);
     let shelf = Arc::new(Shelf::new(flows, texts?));
@@ -109,7 +110,11 @@ fn route_names(flows: &[Arc<Flow>]) -> Names {
 
 /// Puts the channels together.
 fn doors(config: &Config, findings: &Findings) -> Option<Doors> {
-    let tools = Tools { read: &|path| std::fs::read_to_string(path), secret: &secrets::get };
+    let tools = Tools {
+        read: &|path| std::fs::read_to_string(path),
+        secret: &secrets::get,
+        public_url: &config.server.public_url,
+    };
     let built = config.channels.iter().map(|settings| {
         let (facts, codec) = channel::build(settings, &tools, findings)?;
         let door = Door { codec: codec.into(), operators: settings.is_simulator(), facts: Arc::new(facts) };

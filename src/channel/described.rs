@@ -1,116 +1,139 @@
 //! The codec that a description drives.
 
 use super::{
-    Answer, Callback, CallbackKind, Channel, Refusal, TurnOutcome,
-    description::Description,
-    filters::as_text,
+    Answer, Callback, CallbackKind, Channel, Refusal, Request, Sent, TurnOutcome,
+    description::{Description, Replies},
     guard::Guard,
-    lookup::Lookup,
-    reply::ReplyBody,
-    shape::{History, UssdIn},
+    line::Line,
+    lookup::{Arrival, Lookup},
+    reply::{Fixed, PLAIN},
+    shape::{self, Means, Shape},
+    ussd,
 };
 use crate::{
     domain::{
-        lang::Lang,
-        message::{Inbound, UssdEvent, UssdInput, UssdStep},
-        msisdn::Msisdn,
+        message::{Inbound, Mt},
+        time::Timestamp,
+        wire::HttpResponse,
     },
     expr::Expression,
 };
 use minijinja::Value;
-use std::{collections::BTreeMap, sync::Arc};
-
-/// The longest input, session id or code that is taken, in characters; a longer one is cut.
-const FIELD_MAX: usize = 4_000;
+use std::collections::BTreeMap;
 
 /// A configured channel of a described vendor.
 #[derive(Debug)]
 pub struct Described {
     description: Description,
     guard: Guard,
-    country: Arc<str>,
+    line: Line,
 }
 
 impl Described {
-    /// The codec for a channel of this country.
-    pub fn new(description: Description, guard: Guard, country: String) -> Described {
-        Described { description, guard, country: country.into() }
+    /// The codec for a line.
+    pub fn new(description: Description, guard: Guard, line: Line) -> Described {
+        Described { description, guard, line }
+    }
+
+    fn arrival<'a>(&'a self, callback: &'a Callback) -> Arrival<'a> {
+        Arrival { callback, path: self.guard.tail(callback), country: &self.line.country }
     }
 }
 
 impl Channel for Described {
     fn decode(&self, callback: &Callback) -> Result<Vec<Inbound>, Refusal> {
-        if callback.kind != CallbackKind::Ussd {
-            return Err(Refusal::NoSuchDoor("this channel has a door for ussd only".into()));
+        if !self.description.shapes.iter().any(|shape| shape.kind == callback.kind) {
+            return Err(no_door(callback));
         }
         self.guard.admit(callback)?;
-        self.description.read(callback, &self.country).map(|(_, step)| vec![Inbound::Ussd(step)])
+        self.description.scheme.admit(callback, &self.line)?;
+        self.description.read(&self.arrival(callback)).map(|(_, inbound)| inbound)
     }
 
     fn answer(&self, callback: &Callback, outcome: &TurnOutcome) -> Answer {
-        self.description.say(callback, &self.country, outcome)
+        self.description.say(&self.arrival(callback), outcome)
+    }
+
+    fn encode(&self, mt: &Mt, now: Timestamp) -> Result<Request, String> {
+        let send = self.description.send.as_ref().ok_or("this vendor's description has no [send]")?;
+        send.request(mt, &self.line, &self.guard, now).map(Request::Http)
+    }
+
+    fn read(&self, response: &HttpResponse) -> Sent {
+        self.description.send.as_ref().map_or(Sent::Unknown, |send| send.verdicts.read(response))
+    }
+
+    fn is_signed(&self) -> bool {
+        self.description.is_signed()
     }
 }
 
 impl Description {
     /// What a callback means, and which of the shapes it is of, by its place.
-    pub(super) fn read(&self, callback: &Callback, country: &Arc<str>) -> Result<(usize, UssdStep), Refusal> {
-        let context = Lookup::of(callback, country);
-        let (at, shape) = self.shape(callback, &context)?;
-        Ok((at, step(shape, callback, &context)?))
+    pub(super) fn read(&self, arrival: &Arrival<'_>) -> Result<(usize, Vec<Inbound>), Refusal> {
+        let context = Lookup::of(arrival);
+        let (place, shape) = shape::find(&self.shapes, arrival.callback, &context)?;
+        let now = arrival.callback.at;
+        let inbound = match &shape.means {
+            Means::Ussd(shape) => vec![Inbound::Ussd(ussd::step(shape, now, &context)?)],
+            Means::Mo(shape) => vec![shape.message(&context, now)?],
+            Means::Dlr(shape) => shape.receipts(&self.status, &context, now)?,
+        };
+        Ok((place, inbound))
     }
 
     /// The vendor's words for an outcome.
-    pub(super) fn say(&self, callback: &Callback, country: &Arc<str>, outcome: &TurnOutcome) -> Answer {
+    pub(super) fn say(&self, arrival: &Arrival<'_>, outcome: &TurnOutcome) -> Answer {
+        if *outcome == TurnOutcome::Unstored {
+            return unstored();
+        }
+        match (&self.replies, arrival.callback.kind) {
+            (Some(replies), CallbackKind::Ussd) => self.page(replies, arrival, outcome),
+            _ => {
+                let found = shape::find(&self.shapes, arrival.callback, &Lookup::of(arrival));
+                found.ok().and_then(|(_, shape)| shape.means.fixed()).map_or_else(nothing, Fixed::answer)
+            }
+        }
+    }
+
+    /// A screen in the vendor's words.
+    fn page(&self, replies: &Replies, arrival: &Arrival<'_>, outcome: &TurnOutcome) -> Answer {
         let (reply, text) = match outcome {
-            TurnOutcome::Screen(reply) if reply.end => (&self.reply_end, reply.text.as_str()),
-            TurnOutcome::Screen(reply) => (&self.reply_continue, reply.text.as_str()),
-            TurnOutcome::Taken => (&self.reply_closed, ""),
-            TurnOutcome::Unstored => return unstored(),
+            TurnOutcome::Screen(reply) if reply.end => (&replies.end, reply.text.as_str()),
+            TurnOutcome::Screen(reply) => (&replies.goes_on, reply.text.as_str()),
+            TurnOutcome::Taken | TurnOutcome::Unstored => (&replies.closed, ""),
         };
+        let mut members = BTreeMap::from([("text", Value::from(text))]);
+        if ["session", "code", "from"].into_iter().any(|name| reply.reads(name)) {
+            members.extend(self.repeated(arrival));
+        }
         Answer {
             status: 200,
             content_type: reply.content_type.clone(),
             headers: reply.headers.clone(),
-            body: self.body(reply, text, callback, country),
+            body: reply.render(&Value::from(members)),
         }
     }
 
-    /// The first shape that this callback is of.
-    fn shape(&self, callback: &Callback, context: &Value) -> Result<(usize, &UssdIn), Refusal> {
-        let shapes = &self.inbound;
-        let mut by_method =
-            shapes.iter().enumerate().filter(|(_, s)| s.methods.contains(&callback.method)).peekable();
-        if by_method.peek().is_none() {
-            let mut methods: Vec<&str> = shapes.iter().flat_map(|s| &s.methods).map(String::as_str).collect();
-            methods.dedup();
-            return Err(Refusal::Method(methods.join(", ")));
-        }
-        let meant = |when: &Expression| when.value(context).is_some_and(|value| value.is_true());
-        by_method.find(|(_, shape)| shape.when.as_ref().is_none_or(meant)).ok_or_else(|| {
-            Refusal::Malformed("the request has none of the shapes that this vendor sends".into())
-        })
+    /// What an answer may repeat of the callback.
+    fn repeated(&self, arrival: &Arrival<'_>) -> Vec<(&'static str, Value)> {
+        let context = Lookup::of(arrival);
+        let found = shape::find(&self.shapes, arrival.callback, &context);
+        let Ok((_, Shape { means: Means::Ussd(shape), .. })) = found else { return Vec::new() };
+        let fields =
+            [("session", shape.session.as_ref()), ("code", shape.code.as_ref()), ("from", Some(&shape.from))];
+        let value = |field: Option<&Expression>| field.and_then(|field| field.value(&context));
+        fields.map(|(name, field)| (name, value(field).unwrap_or(Value::UNDEFINED))).into()
     }
+}
 
-    fn body(&self, reply: &ReplyBody, text: &str, callback: &Callback, country: &Arc<str>) -> String {
-        let asked = |name: &str| reply.reads(name);
-        let of_callback: Vec<_> =
-            ["session", "code", "from"].into_iter().filter(|name| asked(name)).collect();
-        let mut members = BTreeMap::from([("text", Value::from(text))]);
-        if !of_callback.is_empty() {
-            let context = Lookup::of(callback, country);
-            if let Ok((_, shape)) = self.shape(callback, &context) {
-                let field = |name| match name {
-                    "session" => shape.session.as_ref(),
-                    "code" => shape.code.as_ref(),
-                    _ => Some(&shape.from),
-                };
-                let value = |name| field(name).and_then(|e| e.value(&context)).unwrap_or(Value::UNDEFINED);
-                members.extend(of_callback.into_iter().map(|name| (name, value(name))));
-            }
-        }
-        reply.render(&Value::from(members))
-    }
+pub(super) fn no_door(callback: &Callback) -> Refusal {
+    Refusal::NoSuchDoor(format!("this channel has no door for {}", callback.kind.name()))
+}
+
+/// What is said at a door where nothing was described.
+fn nothing() -> Answer {
+    Answer { status: 200, content_type: PLAIN.into(), headers: Vec::new(), body: String::new() }
 }
 
 /// A vendor that shall try again.
@@ -121,83 +144,4 @@ pub(super) fn unstored() -> Answer {
         headers: Vec::new(),
         body: r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"it could not be stored; please send it again"}"#.into(),
     }
-}
-
-fn step(shape: &UssdIn, callback: &Callback, context: &Value) -> Result<UssdStep, Refusal> {
-    let from = text(&shape.from, context).and_then(|number| Msisdn::from_e164(&number));
-    let from = from.ok_or_else(|| missing("from", &shape.from))?;
-    let session = match &shape.session {
-        None => None,
-        Some(e) => Some(text(e, context).filter(|id| !id.is_empty()).ok_or_else(|| missing("session", e))?),
-    };
-    let optional = |e: &Option<Expression>| e.as_ref().and_then(|e| text(e, context));
-    let typed = optional(&shape.input).unwrap_or_default();
-    let code = optional(&shape.code).unwrap_or_default();
-    let event = event(shape, optional(&shape.event), &typed, &code);
-    Ok(UssdStep {
-        from,
-        session,
-        event,
-        input: input(shape.history, event, typed, &code),
-        code,
-        step: optional(&shape.step),
-        language: optional(&shape.language).and_then(|tag| Lang::parse(&tag.to_lowercase())),
-        context: Vec::new(),
-        at: callback.at,
-    })
-}
-
-/// Where in the dialogue a callback stands. A word in no list goes on, and where everything so far is empty it begins; but
-/// a shape without an `input` tells of an end and brings no answer, so there an unknown word is an end of some kind too.
-fn event(shape: &UssdIn, word: Option<String>, typed: &str, code: &str) -> UssdEvent {
-    let word = word.unwrap_or_default().to_lowercase();
-    let among = |list: &[String]| list.contains(&word);
-    let nothing_yet = match shape.history {
-        History::Last => false,
-        History::All => typed.is_empty(),
-        History::AllWithCode => behind(typed, code).is_none_or(str::is_empty),
-    };
-    match &shape.words {
-        words if among(&words.start) => UssdEvent::Start,
-        words if among(&words.end) => UssdEvent::End,
-        words if among(&words.timeout) || shape.input.is_none() => UssdEvent::Timeout,
-        words if among(&words.goes_on) => UssdEvent::Continue,
-        _ if nothing_yet => UssdEvent::Start,
-        _ => UssdEvent::Continue,
-    }
-}
-
-/// What was typed, without the code in front of it: vendors send it at the start (`*166*2*5#` on `*166#` is `2*5`), or
-/// before every history. What does not begin with the code is kept whole.
-fn input(history: History, event: UssdEvent, typed: String, code: &str) -> UssdInput {
-    let without_code = || behind(&typed, code).map_or_else(|| typed.clone(), str::to_owned);
-    match history {
-        History::All => UssdInput::History(typed),
-        History::AllWithCode => UssdInput::History(without_code()),
-        History::Last if event == UssdEvent::Start => UssdInput::Last(without_code()),
-        History::Last => UssdInput::Last(typed),
-    }
-}
-
-/// What stands behind the code in something that begins with it; stars in front and the `#` that ends a dial do not count.
-fn behind<'d>(dialled: &'d str, code: &str) -> Option<&'d str> {
-    let code = code.trim_start_matches('*').trim_end_matches('#');
-    let whole = dialled.strip_prefix('*').unwrap_or(dialled);
-    let whole = whole.strip_suffix('#').unwrap_or(whole);
-    match whole.strip_prefix(code).filter(|_| !code.is_empty())? {
-        "" => Some(""),
-        rest => rest.strip_prefix('*'),
-    }
-}
-
-fn text(expression: &Expression, context: &Value) -> Option<String> {
-    let text = as_text(&expression.value(context)?)?;
-    Some(match text.char_indices().nth(FIELD_MAX) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text,
-    })
-}
-
-fn missing(field: &str, expression: &Expression) -> Refusal {
-    Refusal::Malformed(format!("the field `{field}` ({}) is missing or cannot be read", expression.source()))
 }

@@ -1,27 +1,32 @@
-//! A vendor's file, read and checked: every fault at once, with its place, and its own examples run. Only USSD so far;
-//! what comes with SMS is refused by name.
+//! A vendor's file, read and checked: every fault at once, with its place, and its own examples run. What comes with the
+//! first vendor that needs it is refused by name.
 
 use super::{
+    CallbackKind,
+    dlr::{self, Status},
     example,
     reply::{self, ReplyBody},
-    shape::{self, UssdIn},
+    send::{self, Send},
+    shape::{self, Means, Shape, refuse_later},
+    signature::{SCHEMES, Scheme},
 };
 use crate::{
-    domain::{message::Screen, msisdn},
+    domain::{
+        message::{Bearer, Screen},
+        msisdn,
+    },
     expr::Fault,
     findings::{At, Findings, Source, Table},
 };
-use std::{ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
 /// How long a dialogue stays open when the description does not say.
 const SESSION: Duration = Duration::from_secs(180);
 /// The shortest and the longest that is believed.
 const SESSIONS: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
 /// Signatures, which come with the first vendor that has them.
-const LATER_SCHEMES: [&str; 9] =
-    ["basic", "shared", "addresses", "hmac", "twilio", "plivo-v2", "plivo-v3", "vonage", "ed25519"];
-/// What comes with SMS, or with the first vendor that needs it.
-const LATER: [&str; 3] = ["send", "status", "poll"];
+const LATER_SCHEMES: [&str; 8] =
+    ["basic", "shared", "addresses", "hmac", "plivo-v2", "plivo-v3", "vonage", "ed25519"];
 
 /// A vendor that can be spoken with.
 #[derive(Debug)]
@@ -35,13 +40,49 @@ pub struct Description {
     /// How long it keeps a dialogue open.
     pub session: Duration,
     /// What it sends us, in the order in which a callback is matched.
-    pub inbound: Vec<UssdIn>,
-    /// The answer to a step when the dialogue goes on.
-    pub reply_continue: ReplyBody,
-    /// The answer to a step that ends the dialogue.
-    pub reply_end: ReplyBody,
-    /// The answer to an end, a time-out, a cancel.
-    pub reply_closed: ReplyBody,
+    pub shapes: Vec<Shape>,
+    /// The answers to USSD callbacks; there where some shape is one.
+    pub replies: Option<Replies>,
+    /// What its words in receipts mean.
+    pub status: Status,
+    /// How an MT is sent; `None`: it sends none.
+    pub send: Option<Send>,
+    /// How its callbacks are signed.
+    pub scheme: Scheme,
+}
+
+/// The answers to USSD callbacks.
+#[derive(Debug)]
+pub struct Replies {
+    /// To a step when the dialogue goes on.
+    pub goes_on: ReplyBody,
+    /// To a step that ends the dialogue.
+    pub end: ReplyBody,
+    /// To an end, a time-out, a cancel.
+    pub closed: ReplyBody,
+}
+
+impl Description {
+    /// Whether some shape comes to this door.
+    pub fn takes(&self, kind: CallbackKind) -> bool {
+        self.shapes.iter().any(|shape| shape.kind == kind)
+    }
+
+    /// Whether its receipts name our MtId.
+    pub fn echoes(&self) -> bool {
+        self.shapes.iter().any(|shape| matches!(&shape.means, Means::Dlr(dlr) if dlr.echoes()))
+    }
+
+    /// Whether its callbacks are signed.
+    pub fn is_signed(&self) -> bool {
+        self.scheme != Scheme::None
+    }
+
+    /// The secrets that a channel of this bearer must have, by name.
+    pub fn secrets(&self, bearer: Bearer) -> BTreeSet<&str> {
+        let of_send = self.send.iter().filter(|_| bearer == Bearer::Sms).flat_map(|send| &send.secrets);
+        self.scheme.secrets().iter().copied().chain(of_send.map(String::as_str)).collect()
+    }
 }
 
 /// Reads, checks and tries a vendor's file. `None`: there are errors among the findings.
@@ -58,9 +99,7 @@ pub fn load(source: &Source, findings: &Findings) -> Option<Description> {
 }
 
 fn read(top: &Table<'_>) -> Option<Description> {
-    for key in LATER {
-        refuse_later(top, key);
-    }
+    refuse_later(top, "poll");
     let vendor = required_table(top, "vendor", "every description begins with [vendor] and its name");
     let (mut name, mut country) = (None, None);
     if let Some(vendor) = &vendor {
@@ -71,33 +110,56 @@ fn read(top: &Table<'_>) -> Option<Description> {
         unproven(vendor);
         vendor.finish();
     }
-    guard(top);
+    let scheme = scheme(top);
     let limits = limits(top);
-    let tables = top.tables("in");
-    if tables.is_empty() {
-        top.missing("in", "[[in]] says what the vendor sends us");
-    }
-    let inbound: Vec<Option<UssdIn>> = tables.iter().map(shape::read).collect();
-    shape::told_apart(&tables, &inbound);
-    let reply =
-        required_table(top, "reply", "[reply.continue], [reply.end] and [reply.closed] say what goes back");
-    let reply = reply.map(|reply| {
-        let bodies = ["continue", "end", "closed"].map(|key| reply::read(&reply, key));
-        reply.finish();
-        bodies
-    });
+    let shapes = shapes(top);
+    let is = |kind: CallbackKind| shapes.iter().flatten().any(|shape| shape.kind == kind);
+    let replies = replies(top, is(CallbackKind::Ussd));
+    let status = status(top, &shapes);
+    let send = send::read(top);
     let (screen, session) = limits?;
-    let [reply_continue, reply_end, reply_closed] = reply?;
     Some(Description {
         name: name?,
         country: country?,
         screen,
         session,
-        inbound: inbound.into_iter().collect::<Option<_>>()?,
-        reply_continue: reply_continue?,
-        reply_end: reply_end?,
-        reply_closed: reply_closed?,
+        shapes: shapes.into_iter().collect::<Option<_>>()?,
+        replies: replies?,
+        status: status?,
+        send: send?,
+        scheme: scheme?,
     })
+}
+
+fn shapes(top: &Table<'_>) -> Vec<Option<Shape>> {
+    let tables = top.tables("in");
+    if tables.is_empty() {
+        top.missing("in", "[[in]] says what the vendor sends us");
+    }
+    let shapes: Vec<Option<Shape>> = tables.iter().map(shape::read).collect();
+    shape::told_apart(&tables, &shapes);
+    shapes
+}
+
+/// `Some(None)`: there is no USSD here.
+fn replies(top: &Table<'_>, ussd: bool) -> Option<Option<Replies>> {
+    if !ussd && !top.has("reply") {
+        return Some(None);
+    }
+    let hint = "[reply.continue], [reply.end] and [reply.closed] say what goes back";
+    let table = required_table(top, "reply", hint)?;
+    let [goes_on, end, closed] = ["continue", "end", "closed"].map(|key| reply::read(&table, key));
+    table.finish();
+    Some(Some(Replies { goes_on: goes_on?, end: end?, closed: closed? }))
+}
+
+/// Words are there where there are receipts.
+fn status(top: &Table<'_>, shapes: &[Option<Shape>]) -> Option<Status> {
+    let batches: Vec<bool> = shapes.iter().flatten().filter_map(|shape| shape.means.batch()).collect();
+    if !batches.is_empty() && !top.has("status") {
+        top.missing("status", "[status] says what the words of receipts mean: delivered = [\"Success\"]");
+    }
+    dlr::status(top, batches.contains(&true))
 }
 
 pub(super) fn required_table<'t>(top: &Table<'t>, key: &str, hint: &str) -> Option<Table<'t>> {
@@ -105,13 +167,6 @@ pub(super) fn required_table<'t>(top: &Table<'t>, key: &str, hint: &str) -> Opti
         top.missing(key, hint);
     }
     top.table(key)
-}
-
-pub(super) fn refuse_later(table: &Table<'_>, key: &str) {
-    if let Some(span) = table.key_span(key) {
-        table.value(key);
-        table.error(span, format!("`{}` is not built yet", table.name_of(key)), "only USSD is, so far");
-    }
 }
 
 fn country(vendor: &Table<'_>) -> Option<String> {
@@ -140,19 +195,23 @@ fn unproven(vendor: &Table<'_>) {
     }
 }
 
-fn guard(top: &Table<'_>) {
-    let Some(guard) = top.table("guard") else { return };
-    if let Some(scheme) = guard.required_text("scheme", "scheme = \"none\"").filter(|s| s.value != "none") {
-        let name = scheme.value.as_str();
-        let what = match LATER_SCHEMES.contains(&name) {
+fn scheme(top: &Table<'_>) -> Option<Scheme> {
+    let Some(guard) = top.table("guard") else { return (!top.has("guard")).then_some(Scheme::None) };
+    let scheme = guard.required_text("scheme", "scheme = \"none\"");
+    let known = |name: &str| SCHEMES.iter().find(|(known, _)| *known == name).map(|(_, scheme)| *scheme);
+    let read = scheme.as_ref().and_then(|scheme| known(&scheme.value));
+    if let (None, Some(At { value: name, span })) = (read, scheme) {
+        let what = match LATER_SCHEMES.contains(&name.as_str()) {
             true => format!("the guard \"{name}\" is not built yet"),
             false => format!("there is no guard \"{name}\""),
         };
-        guard.error(scheme.span, what, "\"none\"; the channel's own `auth` can ask for a secret in the path");
+        let hint = "\"none\" or \"twilio\"; the channel's own `auth` can ask for a secret in the path";
+        guard.error(span, what, hint);
         // Its further keys are its own.
         guard.keys();
     }
     guard.finish();
+    read
 }
 
 fn limits(top: &Table<'_>) -> Option<(Screen, Duration)> {

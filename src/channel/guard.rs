@@ -1,4 +1,5 @@
-//! Who may come in: a closed list. Signatures and addresses join it with the first vendor that has them.
+//! Who may come in by what the channel itself asks for: a closed list. A vendor's signature is in [`super::signature`];
+//! addresses join the list when somebody needs them.
 
 use super::{Callback, Refusal};
 use percent_encoding::percent_decode_str;
@@ -6,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 /// What a callback must show.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Guard {
     /// Nothing.
     Open,
@@ -15,6 +16,20 @@ pub enum Guard {
 }
 
 impl Guard {
+    /// The secret that stands first behind the kind in the path, if there is one.
+    pub fn path_secret(&self) -> Option<&str> {
+        match self {
+            Guard::Open => None,
+            Guard::Secret(secret) => Some(secret.expose_secret()),
+        }
+    }
+
+    /// What stands behind the kind in the path, without the secret: the vendor's own tail.
+    pub fn tail<'c>(&self, callback: &'c Callback) -> &'c [String] {
+        let skipped = usize::from(self.path_secret().is_some()).min(callback.tail.len());
+        &callback.tail[skipped..]
+    }
+
     /// Lets a callback in, or refuses it. The secret is compared in constant time, as it stands in the path and decoded. An
     /// empty secret, which every callback would show, lets nobody in.
     pub fn admit(&self, callback: &Callback) -> Result<(), Refusal> {

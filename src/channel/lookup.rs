@@ -16,10 +16,22 @@ use std::{
 /// The most pairs of a form or a query that are looked at.
 const PAIRS_MAX: usize = 200;
 
+/// A callback at a channel's door: what is decoded and answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The callback.
+    pub callback: &'a Callback,
+    /// What stands behind the kind in the path, without a secret of our own.
+    pub path: &'a [String],
+    /// The channel's country.
+    pub country: &'a Arc<str>,
+}
+
 /// A callback as an expression sees it.
 #[derive(Debug)]
 pub struct Lookup {
     callback: Callback,
+    path: Vec<String>,
     country: Arc<str>,
     charset: &'static Encoding,
     query: OnceLock<Value>,
@@ -28,12 +40,13 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// The context for a callback on a channel of this country.
-    pub fn of(callback: &Callback, country: &Arc<str>) -> Value {
+    /// The context for a callback.
+    pub fn of(Arrival { callback, path, country }: &Arrival<'_>) -> Value {
         Value::from_object(Lookup {
             charset: charset(callback),
-            callback: callback.clone(),
-            country: country.clone(),
+            callback: Callback::clone(callback),
+            path: path.to_vec(),
+            country: Arc::clone(country),
             query: OnceLock::new(),
             form: OnceLock::new(),
             json: OnceLock::new(),
@@ -50,21 +63,42 @@ impl Lookup {
         self.form.get_or_init(parse).clone()
     }
 
-    /// The body as JSON; a byte order mark before it does not hurt. Undefined when it is none.
     fn json(&self) -> Value {
-        let parse = || {
-            let body = self.callback.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.callback.body);
-            serde_json::from_slice::<serde_json::Value>(body)
-                .map_or(Value::UNDEFINED, |json| Value::from(Serde(json)))
-        };
-        self.json.get_or_init(parse).clone()
+        self.json.get_or_init(|| json(&self.callback.body)).clone()
     }
+}
 
-    fn headers(&self) -> Value {
-        // From behind, so that of a name that comes twice the first counts.
-        let headers = self.callback.headers.iter().rev();
-        let named = headers.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-        Value::from(named.collect::<BTreeMap<_, _>>())
+/// A body as JSON; a byte order mark before it does not hurt. Undefined when it is none.
+pub(super) fn json(body: &[u8]) -> Value {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    serde_json::from_slice::<serde_json::Value>(body)
+        .map_or(Value::UNDEFINED, |json| Value::from(Serde(json)))
+}
+
+/// Headers by their names in lower case.
+pub(super) fn headers(headers: &[(String, String)]) -> Value {
+    // From behind, so that of a name that comes twice the first counts.
+    let named = headers.iter().rev().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+    Value::from(named.collect::<BTreeMap<_, _>>())
+}
+
+/// The context of one element of a batch: the callback's, and `item`.
+pub(super) fn item_context(callback: &Value, item: Value) -> Value {
+    Value::from_object(Item { callback: callback.clone(), item })
+}
+
+#[derive(Debug)]
+struct Item {
+    callback: Value,
+    item: Value,
+}
+
+impl Object for Item {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str()? {
+            "item" => Some(self.item.clone()),
+            _ => self.callback.get_item(key).ok().filter(|value| !value.is_undefined()),
+        }
     }
 }
 
@@ -75,8 +109,8 @@ impl Object for Lookup {
             "form" => Some(self.form()),
             "param" => Some(Value::from_object(Param(self.form(), self.query()))),
             "json" => Some(self.json()),
-            "header" => Some(self.headers()),
-            "path" => Some(Value::from(self.callback.tail.clone())),
+            "header" => Some(headers(&self.callback.headers)),
+            "path" => Some(Value::from(self.path.clone())),
             "body" => Some(Value::from(self.charset.decode(&self.callback.body).0.into_owned())),
             "country" => Some(Value::from(&*self.country)),
             _ => None,
@@ -87,10 +121,10 @@ impl Object for Lookup {
 /// A form or a query, taken apart: the first of every name, values as the announced charset reads them. Bytes that the
 /// charset does not have become U+FFFD; percent signs that are no escape are taken literally.
 #[derive(Debug)]
-struct Pairs(Vec<(String, String)>);
+pub(super) struct Pairs(pub(super) Vec<(String, String)>);
 
 impl Pairs {
-    fn parse(raw: &[u8], charset: &'static Encoding) -> Pairs {
+    pub(super) fn parse(raw: &[u8], charset: &'static Encoding) -> Pairs {
         let bytes = |part: &[u8]| -> Vec<u8> {
             let spaced: Vec<u8> = part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
             percent_decode(&spaced).collect()
@@ -153,7 +187,8 @@ mod tests {
             peer: None,
             at: Timestamp(0),
         };
-        let param = Lookup::of(&callback, &"IN".into()).get_attr("param").expect("param");
+        let arrival = Arrival { callback: &callback, path: &[], country: &"IN".into() };
+        let param = Lookup::of(&arrival).get_attr("param").expect("param");
         let got = param.get_attr(name).expect("a look-up").as_str().map(str::to_owned);
         assert_eq!(got.as_deref(), expected, "{name} of {:?}", String::from_utf8_lossy(raw));
     }

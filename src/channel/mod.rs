@@ -2,24 +2,33 @@
 //!
 //! A vendor is a described file (`vendors/<vendor>.toml`) read by one engine; only what has a protocol of its own is code.
 //!
-//! In reading order: this joint, [`settings`] (a `[[channel]]`), [`description`] (a vendor's file), [`described`] (the codec
-//! it drives), [`guard`] (who may come in), [`simulator`] (the phone for people).
+//! In reading order: this joint, [`settings`] and [`sending`] (a `[[channel]]`), [`description`] (a vendor's file), [`described`]
+//! (the codec it drives on a [`line`]), [`guard`] and [`signature`] (who may come in), [`simulator`] (the phone for people).
 
 pub mod described;
 pub mod description;
+mod dlr;
 mod example;
 mod filters;
 pub mod guard;
+pub mod line;
 mod lookup;
+mod mo;
 mod reply;
 pub mod request;
+mod send;
+pub mod sending;
 pub mod settings;
 mod shape;
+pub mod signature;
 pub mod simulator;
+pub mod told;
+mod ussd;
+mod verdict;
 
 use crate::{
     domain::{
-        message::{ChannelFacts, Inbound, Mt, Reply},
+        message::{Bearer, ChannelFacts, Inbound, Mt, Reply, Screen},
         secret::SecretSource,
         time::Timestamp,
         wire::{HttpRequest, HttpResponse},
@@ -29,17 +38,25 @@ use crate::{
 use described::Described;
 use description::Description;
 use guard::Guard;
+use line::Line;
 use secrecy::SecretString;
 pub use settings::Settings;
-use settings::{Auth, Vendor};
+use settings::{Auth, Vendor, VendorSays};
 use simulator::Simulator;
-use std::{io, net::IpAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, io, net::IpAddr, ops::Range, path::Path, time::Duration};
 
 /// The described vendors: one line each.
-pub const DESCRIBED: [(&str, &str); 1] = [("africastalking", include_str!("vendors/africastalking.toml"))];
+pub const DESCRIBED: [(&str, &str); 2] = [
+    ("africastalking", include_str!("vendors/africastalking.toml")),
+    ("twilio", include_str!("vendors/twilio.toml")),
+];
 
-/// How long a simulated dialogue stays open.
-const SIMULATED_SESSION: Duration = Duration::from_secs(180);
+/// What the simulator says of itself.
+const SIMULATED: VendorSays = VendorSays {
+    screen: Screen { septets: 160, ucs2: 70, latin: false },
+    session: Duration::from_secs(180),
+    echoes: true,
+};
 
 /// Which of a channel's doors a callback came to: the last word of `/in/{channel}/{…}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +69,24 @@ pub enum CallbackKind {
     Dlr,
     /// Somebody rang and hung up. No channel takes it yet.
     MissedCall,
+}
+
+impl CallbackKind {
+    /// The kind that a word in the path means.
+    pub fn parse(word: &str) -> Option<CallbackKind> {
+        use CallbackKind::*;
+        [Mo, Ussd, Dlr, MissedCall].into_iter().find(|kind| kind.name() == word)
+    }
+
+    /// The word in the path.
+    pub fn name(self) -> &'static str {
+        match self {
+            CallbackKind::Mo => "mo",
+            CallbackKind::Ussd => "ussd",
+            CallbackKind::Dlr => "dlr",
+            CallbackKind::MissedCall => "missed-call",
+        }
+    }
 }
 
 /// One request of a telco, whole and undecoded.
@@ -139,15 +174,17 @@ pub trait Channel: Send + Sync {
 
     /// The request that sends an MT. An error is for good and says why, without the number or the text: the channel does not
     /// send, or the MT lacks what the vendor demands.
-    fn encode(&self, mt: &Mt, now: Timestamp) -> Result<Request, String> {
-        let _ = (mt, now);
-        Err("not built".into())
-    }
+    fn encode(&self, mt: &Mt, now: Timestamp) -> Result<Request, String>;
 
-    /// What the vendor's answer means.
+    /// What the vendor's answer means. Never asked of a channel whose requests go into a thread.
     fn read(&self, response: &HttpResponse) -> Sent {
         let _ = response;
         Sent::Unknown
+    }
+
+    /// Whether every callback carries the vendor's signature, so that the channel needs no secret of its own.
+    fn is_signed(&self) -> bool {
+        false
     }
 }
 
@@ -183,6 +220,8 @@ pub struct Tools<'a> {
     pub read: &'a dyn Fn(&Path) -> io::Result<String>,
     /// Gets a secret; the error says where it is not.
     pub secret: &'a dyn Fn(&SecretSource) -> Result<SecretString, String>,
+    /// Where we are seen from outside: scheme, host and path.
+    pub public_url: &'a str,
 }
 
 /// Puts a configured channel together. Faults of it and of its vendor's description go to `findings`.
@@ -193,11 +232,72 @@ pub fn build(
 ) -> Option<(ChannelFacts, Box<dyn Channel>)> {
     let guard = guard(settings, tools, findings);
     let Some(description) = describe(settings, tools, findings)? else {
-        let facts = settings.facts("IN", None, SIMULATED_SESSION);
+        let facts = settings.facts("IN", SIMULATED);
         return Some((facts.clone(), Box::new(Simulator::new(guard?, facts.country))));
     };
-    let facts = settings.facts(&description.country, Some(description.screen), description.session);
-    Some((facts.clone(), Box::new(Described::new(description, guard?, facts.country))))
+    let fits = fits_bearer(settings, &description, findings);
+    let secrets = secrets(settings, &description, tools, findings);
+    let says =
+        VendorSays { screen: description.screen, session: description.session, echoes: description.echoes() };
+    let facts = settings.facts(&description.country, says);
+    let line = Line {
+        id: facts.id.clone(),
+        country: facts.country.as_str().into(),
+        address: facts.address.clone(),
+        public_url: tools.public_url.to_owned(),
+        send_url: settings.sending.as_ref().and_then(|sending| sending.url.clone()).map(|url| url.value),
+        secrets: secrets?,
+    };
+    let codec = Described::new(description, guard?, line);
+    fits.then(|| (facts, Box::new(codec) as Box<dyn Channel>))
+}
+
+/// Whether the vendor has what the channel's bearer needs.
+fn fits_bearer(settings: &Settings, description: &Description, findings: &Findings) -> bool {
+    let lacks = match settings.bearer {
+        Bearer::Ussd if !description.takes(CallbackKind::Ussd) => "`[[in]]` of kind \"ussd\"",
+        Bearer::Sms if description.send.is_none() => "[send]",
+        Bearer::Sms if !description.takes(CallbackKind::Mo) => "`[[in]]` of kind \"mo\"",
+        _ => return true,
+    };
+    let what = format!("the vendor \"{}\" has no {lacks}", description.name);
+    let hint = format!("a channel with bearer = \"{}\" needs it", settings.bearer.name());
+    findings.error(&settings.source, settings.vendor.span.clone(), what, &hint);
+    false
+}
+
+/// The secrets that the description asks for: all of them, and no other.
+fn secrets(
+    settings: &Settings,
+    description: &Description,
+    tools: &Tools<'_>,
+    findings: &Findings,
+) -> Option<BTreeMap<String, SecretString>> {
+    let wanted = description.secrets(settings.bearer);
+    let error =
+        |span: Range<usize>, what: String, hint: &str| findings.error(&settings.source, span, what, hint);
+    let known = wanted.iter().copied().collect::<Vec<_>>().join(", ");
+    let mut found = BTreeMap::new();
+    for secret in &settings.secrets {
+        let name = &secret.name.value;
+        if !wanted.contains(name.as_str()) {
+            let hint =
+                if known.is_empty() { "it needs none".to_owned() } else { format!("it needs: {known}") };
+            let what = format!("the vendor \"{}\" knows no secret \"{name}\"", description.name);
+            error(secret.name.span.clone(), what, &hint);
+            continue;
+        }
+        match (tools.secret)(&secret.source.value) {
+            Ok(value) => drop(found.insert(name.clone(), value)),
+            Err(what) => error(secret.source.span.clone(), what, ""),
+        }
+    }
+    let given = |name: &str| settings.secrets.iter().any(|secret| secret.name.value == name);
+    for name in wanted.iter().filter(|name| !given(name)) {
+        let what = format!("the channel \"{}\" has no secret \"{name}\"", settings.id);
+        error(settings.id_span.clone(), what, &format!("secret = {{ {name} = {{ env = \"NAME\" }} }}"));
+    }
+    (found.len() == wanted.len()).then_some(found)
 }
 
 /// The vendor's description, `None` inside for the simulator.

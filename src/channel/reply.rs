@@ -2,14 +2,19 @@
 //! citizen's or an author's can break out of it.
 
 use super::{
+    Answer,
     description::{compiled, required_table},
     filters::{DIALECT, reply_names},
+    line::in_url,
 };
 use crate::{
     expr::Template,
     findings::{At, Table},
 };
 use minijinja::Value;
+
+/// What a body is when nothing is said.
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// An answer to a callback.
 #[derive(Debug)]
@@ -34,6 +39,42 @@ impl ReplyBody {
     }
 }
 
+/// An answer that is the same every time: what a vendor is told of an MO or a receipt.
+#[derive(Debug)]
+pub struct Fixed {
+    status: u16,
+    content_type: String,
+    body: String,
+}
+
+impl Fixed {
+    /// The answer.
+    pub fn answer(&self) -> Answer {
+        Answer {
+            status: self.status,
+            content_type: self.content_type.clone(),
+            headers: Vec::new(),
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// Reads `answer = { status = 200, type = "…", body = "…" }`; without it 200 and nothing.
+pub fn fixed(table: &Table<'_>) -> Option<Fixed> {
+    let Some(answer) = table.table("answer") else {
+        let nothing = || Fixed { status: 200, content_type: PLAIN.to_owned(), body: String::new() };
+        return (!table.has("answer")).then(nothing);
+    };
+    let status = match answer.has("status") {
+        true => answer.integer("status", 200..=299).and_then(|status| u16::try_from(status.value).ok()),
+        false => Some(200),
+    };
+    let content_type = content_type(&answer);
+    let body = answer.text("body").map(|body| body.value).unwrap_or_default();
+    answer.finish();
+    Some(Fixed { status: status?, content_type: content_type?, body })
+}
+
 /// Reads `[reply.<key>]`.
 pub fn read(reply: &Table<'_>, key: &str) -> Option<ReplyBody> {
     let table = required_table(reply, key, "every dialogue goes on, ends and is closed")?;
@@ -46,9 +87,9 @@ pub fn read(reply: &Table<'_>, key: &str) -> Option<ReplyBody> {
     Some(ReplyBody { escape: Escape::of(&content_type), content_type, headers: headers?, body })
 }
 
-fn content_type(table: &Table<'_>) -> Option<String> {
+pub(super) fn content_type(table: &Table<'_>) -> Option<String> {
     let Some(written) = table.text("type") else {
-        return (!table.has("type")).then(|| "text/plain; charset=utf-8".to_owned());
+        return (!table.has("type")).then(|| PLAIN.to_owned());
     };
     fits_a_header(table, &written).then_some(written.value)
 }
@@ -69,7 +110,7 @@ fn headers(table: &Table<'_>) -> Option<Vec<(String, String)>> {
 }
 
 /// What is no printable ASCII would break the answer, or become two headers.
-fn fits_a_header(table: &Table<'_>, value: &At<String>) -> bool {
+pub(super) fn fits_a_header(table: &Table<'_>, value: &At<String>) -> bool {
     let good = value.value.bytes().all(|b| matches!(b, b' '..=b'~'));
     if !good {
         table.error(value.span.clone(), "a header holds printable ASCII only", "");
@@ -79,15 +120,17 @@ fn fits_a_header(table: &Table<'_>, value: &At<String>) -> bool {
 
 /// How a value is kept from breaking out of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Escape {
+pub(super) enum Escape {
     Plain,
     Json,
     Xml,
     Form,
+    /// A part of a URL.
+    Url,
 }
 
 impl Escape {
-    fn of(content_type: &str) -> Escape {
+    pub(super) fn of(content_type: &str) -> Escape {
         let essence = content_type.split(';').next().unwrap_or("").trim().to_lowercase();
         match essence.as_str() {
             "application/x-www-form-urlencoded" => Escape::Form,
@@ -97,7 +140,7 @@ impl Escape {
         }
     }
 
-    fn write(self, body: &mut String, value: &Value) {
+    pub(super) fn write(self, body: &mut String, value: &Value) {
         if value.is_undefined() {
             return;
         }
@@ -120,9 +163,7 @@ impl Escape {
                 '\'' => body.push_str("&apos;"),
                 c => body.push(c),
             }),
-            Escape::Form => {
-                body.extend(percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC));
-            }
+            Escape::Form | Escape::Url => body.push_str(&in_url(&text)),
         }
     }
 }

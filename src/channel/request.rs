@@ -62,6 +62,16 @@ pub fn parse(request: &[u8], kind: CallbackKind, at: Timestamp) -> Result<Callba
     })
 }
 
+/// The door that a request goes to, by its path; `None`: none of ours.
+pub fn door(request: &[u8]) -> Option<CallbackKind> {
+    let mut rest = request.trim_ascii_start();
+    let line = take_line(&mut rest);
+    let target = from_path(line.split_whitespace().nth(1)?)?;
+    let path = target.split('?').next().unwrap_or("");
+    let before = if path.starts_with("/in/") { 3 } else { 1 };
+    CallbackKind::parse(path.split('/').nth(before)?)
+}
+
 /// A target without the scheme and the host that a log may put in front.
 fn from_path(target: &str) -> Option<&str> {
     let path = match target.split_once("://") {
@@ -136,6 +146,21 @@ mod tests {
         check_path("/ussd/s?u=http://x/y", &["s"], "u=http://x/y");
         check_path("/in/at/ussd/s%2F", &["s%2F"], "");
         check_path("https://host:8443/in/at/ussd/s?a=1", &["s"], "a=1");
+    }
+
+    #[test]
+    fn the_path_names_the_door() {
+        for (line, expected) in [
+            ("POST /ussd", Some(CallbackKind::Ussd)),
+            ("GET /mo?a=/dlr", Some(CallbackKind::Mo)),
+            ("POST /in/at/dlr/s3cret", Some(CallbackKind::Dlr)),
+            ("POST https://host/in/at/missed-call", Some(CallbackKind::MissedCall)),
+            ("POST /in/at", None),
+            ("POST /sms", None),
+            ("", None),
+        ] {
+            assert_eq!(door(line.as_bytes()), expected, "{line}");
+        }
     }
 
     fn check_body(headers: &str, raw: &str, expected: &str) {

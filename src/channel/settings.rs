@@ -1,11 +1,14 @@
 //! A `[[channel]]` of the configuration.
 
-use super::DESCRIBED;
+use super::{
+    DESCRIBED,
+    sending::{self, NamedSecret, Sending},
+};
 use crate::{
     domain::{
-        id::ChannelId,
+        id::{ChannelId, FlowId},
         lang::Lang,
-        message::{ChannelFacts, Screen},
+        message::{Bearer, ChannelFacts, Screen},
         msisdn,
         secret::SecretSource,
     },
@@ -18,9 +21,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// The shortest and the longest deadline.
 const DEADLINES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(60)];
 /// Vendors that the design names and that are not built yet.
-const LATER_VENDORS: [&str; 4] = ["kannel", "smpp", "twilio", "infobip"];
-/// Keys that come with SMS.
-const LATER_KEYS: [&str; 6] = ["tps", "quiet", "sms_via", "send_url", "secret", "retry"];
+const LATER_VENDORS: [&str; 3] = ["kannel", "smpp", "infobip"];
+/// The most flows that a channel names.
+const FLOWS_MAX: usize = 100;
 
 /// One line to one vendor, as it was written.
 #[derive(Debug, Clone)]
@@ -33,8 +36,18 @@ pub struct Settings {
     pub id_span: std::ops::Range<usize>,
     /// Whose line it is.
     pub vendor: At<Vendor>,
-    /// The code that citizens dial; empty for every code.
+    /// How citizens reach a described vendor's channel; a simulator has both bearers, whatever stands here.
+    pub bearer: Bearer,
+    /// The code that citizens dial, or the number that they write to; empty for every one.
     pub address: String,
+    /// The flows that its codes and words open; empty for all.
+    pub flows: Vec<At<FlowId>>,
+    /// How it sends; `None` on a channel that only answers dials.
+    pub sending: Option<Sending>,
+    /// Where the question of an unfinished dialogue goes out once.
+    pub sms_via: Option<At<ChannelId>>,
+    /// The secrets that the vendor's description asks for.
+    pub secrets: Vec<NamedSecret>,
     /// How long a step may take.
     pub deadline: Duration,
     /// The language of its citizens.
@@ -56,6 +69,17 @@ pub enum Vendor {
     Described(String),
     /// A description of the deployment's own.
     File(PathBuf),
+}
+
+/// What a vendor says of all its channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VendorSays {
+    /// What its screens show.
+    pub screen: Screen,
+    /// How long it keeps a dialogue open.
+    pub session: Duration,
+    /// Its receipts name our MtId.
+    pub echoes: bool,
 }
 
 /// What a channel says of its screens.
@@ -80,31 +104,35 @@ impl Settings {
     pub fn read(table: &Table<'_>) -> Option<Settings> {
         let id = id(table);
         let vendor = vendor(table);
-        bearer(table);
+        let bearer = sending::bearer(table, vendor.as_ref().map(|vendor| &vendor.value));
         let address = table.text("address").map(|address| address.value).unwrap_or_default();
         let deadline = deadline(table);
         let language = language(table);
         let country = country(table);
         let screen = screen(table);
         let auth = auth(table);
-        for key in LATER_KEYS {
-            if let Some(span) = table.key_span(key) {
-                table.value(key);
-                table.error(
-                    span,
-                    format!("`channel.{key}` is not built yet"),
-                    "it comes with SMS; take the line out",
-                );
-            }
-        }
+        let flows = flows(table);
+        let sms_via = sms_via(table);
+        let secrets = sending::secrets(table);
+        let Some((vendor, bearer)) = vendor.zip(bearer) else {
+            // What its keys mean hangs on both.
+            table.keys();
+            return None;
+        };
+        let sending = sending::read(table, &vendor.value, bearer);
         table.finish();
         let (id, id_span) = id?;
         Some(Settings {
             source: table.source().clone(),
             id,
             id_span,
-            vendor: vendor?,
+            vendor,
+            bearer,
             address,
+            flows: flows?,
+            sending: sending?,
+            sms_via: sms_via?,
+            secrets: secrets?,
             deadline: deadline?,
             language: language?,
             country: country?,
@@ -118,15 +146,20 @@ impl Settings {
         self.vendor.value == Vendor::Simulator
     }
 
+    /// Whether an outbox can send by it.
+    pub fn sends(&self) -> bool {
+        self.sending.is_some()
+    }
+
     /// What turns know of the channel, given what its vendor says.
-    pub fn facts(&self, country: &str, screen: Option<Screen>, session_limit: Duration) -> ChannelFacts {
-        let vendor = screen.unwrap_or_default();
+    pub fn facts(&self, country: &str, says: VendorSays) -> ChannelFacts {
+        let vendor = says.screen;
         ChannelFacts {
             id: self.id.clone(),
             address: self.address.clone(),
-            flows: Vec::new(),
-            sms: None,
-            sms_via: None,
+            flows: self.flows.iter().map(|flow| flow.value.clone()).collect(),
+            sms: self.sending.as_ref().map(|sending| sending.facts(says.echoes)),
+            sms_via: self.sms_via.as_ref().map(|via| via.value.clone()),
             deadline: self.deadline,
             screen: Screen {
                 septets: self.screen.septets.unwrap_or(vendor.septets),
@@ -135,7 +168,7 @@ impl Settings {
             },
             language: self.language,
             country: self.country.clone().unwrap_or_else(|| country.to_owned()),
-            session_limit,
+            session_limit: says.session,
         }
     }
 }
@@ -188,14 +221,35 @@ fn vendor(table: &Table<'_>) -> Option<At<Vendor>> {
     Some(At { value: read, span: vendor.span })
 }
 
-fn bearer(table: &Table<'_>) {
-    if let Some(bearer) = table.text("bearer").filter(|bearer| bearer.value != "ussd") {
-        let what = match bearer.value.as_str() {
-            "sms" => "channels for SMS are not built yet".to_owned(),
-            other => format!("there is no bearer \"{other}\""),
-        };
-        table.error(bearer.span, what, "bearer = \"ussd\"");
+/// The flows that are named; that they exist is checked where the flows are known.
+fn flows(table: &Table<'_>) -> Option<Vec<At<FlowId>>> {
+    let Some(list) = table.texts("flows") else { return (!table.has("flows")).then(Vec::new) };
+    if list.value.is_empty() || list.value.len() > FLOWS_MAX {
+        let what = format!("`{}` names 1 to {FLOWS_MAX} flows", table.name_of("flows"));
+        table.error(list.span, what, "leave it out for all flows");
+        return None;
     }
+    let read = list.value.into_iter().map(|name| {
+        let id = FlowId::parse(&name.value);
+        if id.is_none() {
+            let what = format!("\"{}\" cannot be a flow's id", name.value);
+            table.error(name.span.clone(), what, "flows = [\"hospital-visit\"]");
+        }
+        Some(At { value: id?, span: name.span })
+    });
+    // Each is read before any is missed, so that all faults are told.
+    read.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// `Some(None)`: not said.
+fn sms_via(table: &Table<'_>) -> Option<Option<At<ChannelId>>> {
+    let Some(via) = table.text("sms_via") else { return (!table.has("sms_via")).then_some(None) };
+    let id = ChannelId::parse(&via.value);
+    if id.is_none() {
+        let what = format!("\"{}\" cannot be a channel's id", via.value);
+        table.error(via.span.clone(), what, "the id of a channel that sends SMS");
+    }
+    Some(Some(At { value: id?, span: via.span }))
 }
 
 fn deadline(table: &Table<'_>) -> Option<Duration> {
@@ -284,17 +338,19 @@ mod tests {
     fn a_channel_says_what_differs_and_the_vendor_the_rest() {
         let (read, found) = read(
             "[[channel]]\nid = 'at-ussd'\nvendor = 'africastalking'\nbearer = 'ussd'\naddress = '*4545*1#'\n\
-             deadline = '3s'\nlanguage = 'or'\nscreen = { ucs2 = 60, latin = true }\nauth = 'none'\n",
+             deadline = '3s'\nlanguage = 'or'\nscreen = { ucs2 = 60, latin = true }\nauth = 'none'\n\
+             flows = ['hospital-visit']\nsms_via = 'at-sms'\n",
         );
         assert_eq!(found, Vec::<String>::new());
         let vendor = Screen { septets: 150, ucs2: 70, latin: false };
-        let facts = read.expect("a good channel").facts("KE", Some(vendor), Duration::from_secs(180));
+        let says = VendorSays { screen: vendor, session: Duration::from_secs(180), echoes: false };
+        let facts = read.expect("a good channel").facts("KE", says);
         let expected = ChannelFacts {
             id: ChannelId::parse("at-ussd").expect("a good id"),
             address: "*4545*1#".into(),
-            flows: Vec::new(),
+            flows: FlowId::parse("hospital-visit").into_iter().collect(),
             sms: None,
-            sms_via: None,
+            sms_via: ChannelId::parse("at-sms"),
             deadline: Duration::from_secs(3),
             screen: Screen { septets: 150, ucs2: 60, latin: true },
             language: Lang::parse("or"),
@@ -318,9 +374,8 @@ mod tests {
         check("country = 'india'", &["\"india\" is no country"]);
         check("country = 'QQ'", &["\"QQ\" is no country"]);
         check("language = '?'", &["\"?\" is no language tag"]);
-        check("bearer = 'sms'", &["channels for SMS are not built yet"]);
-        check("bearer = 'fax'", &["there is no bearer \"fax\""]);
-        check("tps = 50", &["`channel.tps` is not built yet"]);
+        check("tps = 50\nquiet = '21:00-08:00'\nsms_via = 'x'", &[]);
+        check("flows = []", &["`channel.flows` names 1 to 100 flows"]);
         check("auth = { addresses = ['10.0.0.1'] }", &["`channel.auth.addresses` is not built yet"]);
         check("auth = 'some'", &["`channel.auth` says nobody may call, or everybody"]);
         check("auth = { secret = {} }", &["`channel.auth.secret` must say where a secret comes from"]);

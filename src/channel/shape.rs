@@ -1,188 +1,189 @@
-//! The shapes of a vendor's callbacks: each `[[in]]` of its file, read and checked. Only USSD so far.
+//! The shapes of a vendor's callbacks: each `[[in]]` of its file, read and checked, and how one that came in is found among
+//! them. What each kind means is in [`super::ussd`], [`super::mo`] and [`super::dlr`].
 
 use super::{
-    description::{compiled, refuse_later},
-    filters::{DIALECT, inbound_names},
+    Callback, CallbackKind, Refusal,
+    described::no_door,
+    description::compiled,
+    dlr::{self, DlrIn},
+    filters::{DIALECT, as_text},
+    mo::{self, MoIn},
+    reply::Fixed,
+    ussd::{self, UssdIn},
 };
 use crate::{
-    expr::{Expression, Fault},
-    findings::{At, Table},
+    expr::{Expression, Names},
+    findings::Table,
 };
+use minijinja::Value;
 
-/// Keys that come with SMS, or with the first vendor that needs them.
-const LATER: [&str; 13] = [
-    "each", "join", "ref", "word", "id", "text", "at", "to", "extra", "required", "ignore", "names", "answer",
-];
-/// What else a vendor may send, later.
-const LATER_KINDS: [&str; 3] = ["mo", "dlr", "missed-call"];
+/// The longest field that is taken, in characters; a longer one is cut. The text of an MO is cut nowhere.
+const FIELD_MAX: usize = 4_000;
+/// Keys that come with the first vendor that needs them.
+const LATER: [&str; 5] = ["join", "extra", "required", "ignore", "names"];
 
-/// One shape of a USSD callback.
+/// One shape of a callback.
 #[derive(Debug)]
-pub struct UssdIn {
+pub struct Shape {
+    /// The door it comes to.
+    pub kind: CallbackKind,
     /// The methods it comes by, in capitals.
     pub methods: Vec<String>,
     /// Which callbacks are meant; all when absent.
     pub when: Option<Expression>,
-    /// Who dials, in E.164.
-    pub from: Expression,
-    /// The vendor's session id; `None`: one session a number.
-    pub session: Option<Expression>,
-    /// The code that was dialled.
-    pub code: Option<Expression>,
-    /// What was typed.
-    pub input: Option<Expression>,
-    /// How much of what was typed `input` is.
-    pub history: History,
-    /// The vendor's sequence number.
-    pub step: Option<Expression>,
-    /// The language the vendor tells.
-    pub language: Option<Expression>,
-    /// The word that says where in the dialogue this stands.
-    pub event: Option<Expression>,
-    /// The words for each, compared without regard to case. A word in no list goes on.
-    pub words: EventWords,
+    /// What is in it.
+    pub means: Means,
 }
 
-/// How much of what was typed a vendor sends with every step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum History {
-    /// Only what was typed now.
-    Last,
-    /// Everything in this dialogue, joined by `*`.
-    All,
-    /// The same, behind the code that was dialled.
-    AllWithCode,
+/// What is in a callback, by its kind.
+#[derive(Debug)]
+pub enum Means {
+    /// A step of a USSD dialogue.
+    Ussd(UssdIn),
+    /// A message from a phone.
+    Mo(MoIn),
+    /// Receipts.
+    Dlr(DlrIn),
 }
 
-/// The vendor's words.
-#[derive(Debug, Default)]
-pub struct EventWords {
-    /// It begins.
-    pub start: Vec<String>,
-    /// It goes on.
-    pub goes_on: Vec<String>,
-    /// The citizen or the network ended it.
-    pub end: Vec<String>,
-    /// The network gave up waiting.
-    pub timeout: Vec<String>,
+impl Means {
+    /// The answer, where it is the same every time.
+    pub fn fixed(&self) -> Option<&Fixed> {
+        match self {
+            Means::Mo(mo) => Some(&mo.answer),
+            Means::Dlr(dlr) => Some(&dlr.answer),
+            Means::Ussd(_) => None,
+        }
+    }
+
+    /// Of receipts: whether they come in batches.
+    pub fn batch(&self) -> Option<bool> {
+        match self {
+            Means::Dlr(dlr) => Some(dlr.is_batch()),
+            Means::Ussd(_) | Means::Mo(_) => None,
+        }
+    }
 }
 
 /// Reads one `[[in]]`.
-pub fn read(table: &Table<'_>) -> Option<UssdIn> {
-    let kind = table.required_text("kind", "kind = \"ussd\"");
-    match kind.as_ref().map(|kind| kind.value.as_str()) {
-        None | Some("ussd") => {}
-        Some(other) => {
-            let what = match LATER_KINDS.contains(&other) {
-                true => format!("`in` of kind \"{other}\" is not built yet"),
-                false => format!("there is no kind of `in` \"{other}\""),
-            };
-            table.error(kind.expect("just matched").span, what, "kind = \"ussd\"");
-            table.keys();
-            return None;
-        }
-    }
+pub fn read(table: &Table<'_>) -> Option<Shape> {
+    let kind = kind(table)?;
     LATER.iter().for_each(|key| refuse_later(table, key));
-    let names = inbound_names();
     let methods = table.texts("method").map_or(vec!["POST".to_owned()], |list| {
         list.value.into_iter().map(|method| method.value.to_uppercase()).collect()
     });
-    let field = |key: &str| optional(table, key, |text| Expression::compile(&DIALECT, text, &names));
-    if !table.has("from") {
-        table.missing("from", "from = \"form.phoneNumber | number\"");
-    }
-    let when = field("when");
-    let (from, session, code, input) = (field("from"), field("session"), field("code"), field("input"));
-    let (step, language, event) = (field("step"), field("language"), field("event"));
-    let history = history(table);
-    let list = |key: &str| table.texts(key).map_or(Vec::new(), |l| l.value);
-    let words = words(table, [list("start"), list("continue"), list("end"), list("timeout")]);
-    brings_what_it_needs(table, history);
+    let when = expression(table, "when", &super::filters::inbound_names());
+    let means = match kind {
+        CallbackKind::Mo => mo::read(table).map(Means::Mo),
+        CallbackKind::Dlr => dlr::read(table).map(Means::Dlr),
+        _ => ussd::read(table).map(Means::Ussd),
+    };
     table.finish();
-    Some(UssdIn {
-        methods,
-        when: when?,
-        from: from??,
-        session: session?,
-        code: code?,
-        input: input?,
-        history: history?,
-        step: step?,
-        language: language?,
-        event: event?,
-        words,
-    })
+    Some(Shape { kind, methods, when: when?, means: means? })
 }
 
-fn history(table: &Table<'_>) -> Option<History> {
-    let hint = "\"last\": only what was typed now; \"history\": everything so far; \"history-with-code\": that, behind the code";
-    let history = table.required_text("history", hint)?;
-    match history.value.as_str() {
-        "last" => Some(History::Last),
-        "history" => Some(History::All),
-        "history-with-code" => Some(History::AllWithCode),
-        other => {
-            table.error(history.span, format!("there is no `history` \"{other}\""), hint);
-            None
-        }
+fn kind(table: &Table<'_>) -> Option<CallbackKind> {
+    let hint = "kind = \"mo\", \"dlr\" or \"ussd\"";
+    let kind = table.required_text("kind", hint);
+    let what = match kind.as_ref().map(|kind| kind.value.as_str()) {
+        Some("mo") => return Some(CallbackKind::Mo),
+        Some("dlr") => return Some(CallbackKind::Dlr),
+        Some("ussd") => return Some(CallbackKind::Ussd),
+        Some("missed-call") => "`in` of kind \"missed-call\" is not built yet".to_owned(),
+        Some(other) => format!("there is no kind of `in` \"{other}\""),
+        None => String::new(),
+    };
+    if let Some(kind) = kind {
+        table.error(kind.span, what, hint);
     }
+    // What its keys mean hangs on the kind.
+    table.keys();
+    None
 }
 
-/// A step must say enough to be understood.
-fn brings_what_it_needs(table: &Table<'_>, history: Option<History>) {
-    let notification = !table.has("input");
-    if notification && !(table.has("event") && (table.has("end") || table.has("timeout"))) {
-        table.missing(
-            "input",
-            "only a notification of the end has none; then `event` and `end` or `timeout` are there",
-        );
-    } else if history == Some(History::Last) && !table.has("event") {
-        table.missing("event", "without the history only a word of the vendor says where a dialogue begins");
+pub(super) fn refuse_later(table: &Table<'_>, key: &str) {
+    if let Some(span) = table.key_span(key) {
+        table.value(key);
+        let hint = "it comes with the first vendor that needs it";
+        table.error(span, format!("`{}` is not built yet", table.name_of(key)), hint);
     }
-    if history == Some(History::AllWithCode) && !table.has("code") {
-        table.missing("code", "the code is what the history is behind");
-    }
-}
-
-/// A word in two lists would mean two things.
-fn words(table: &Table<'_>, lists: [Vec<At<String>>; 4]) -> EventWords {
-    let mut seen: Vec<String> = Vec::new();
-    for word in lists.iter().flatten() {
-        let lower = word.value.to_lowercase();
-        if seen.contains(&lower) {
-            table.error(word.span.clone(), format!("the word \"{}\" is listed twice", word.value), "");
-        }
-        seen.push(lower);
-    }
-    let [start, goes_on, end, timeout] =
-        lists.map(|list| list.into_iter().map(|w| w.value.to_lowercase()).collect());
-    EventWords { start, goes_on, end, timeout }
 }
 
 /// Of two shapes that take the same callbacks the second would never be reached.
-pub fn told_apart(tables: &[Table<'_>], inbound: &[Option<UssdIn>]) {
-    for (at, later) in inbound.iter().enumerate().skip(1) {
+pub fn told_apart(tables: &[Table<'_>], shapes: &[Option<Shape>]) {
+    for (at, later) in shapes.iter().enumerate().skip(1) {
         let Some(later) = later else { continue };
-        let hides = |earlier: &&UssdIn| {
-            earlier.when.is_none() && later.methods.iter().all(|method| earlier.methods.contains(method))
+        let hides = |earlier: &&Shape| {
+            earlier.kind == later.kind
+                && earlier.when.is_none()
+                && later.methods.iter().all(|method| earlier.methods.contains(method))
         };
-        if inbound[..at].iter().flatten().any(|earlier| hides(&earlier)) {
+        if shapes[..at].iter().flatten().any(|earlier| hides(&earlier)) {
             let what = "no callback reaches this `in`: one above takes them all";
             tables[at].error(tables[at].span(), what, "give the one above a `when`");
         }
     }
 }
 
+/// The first shape that a callback is of, and its place.
+pub fn find<'s>(
+    shapes: &'s [Shape],
+    callback: &Callback,
+    context: &Value,
+) -> Result<(usize, &'s Shape), Refusal> {
+    let of_kind = || shapes.iter().enumerate().filter(|(_, shape)| shape.kind == callback.kind);
+    let mut by_method = of_kind().filter(|(_, shape)| shape.methods.contains(&callback.method)).peekable();
+    if by_method.peek().is_none() {
+        let mut methods: Vec<&str> =
+            of_kind().flat_map(|(_, shape)| &shape.methods).map(String::as_str).collect();
+        methods.dedup();
+        return Err(match methods.is_empty() {
+            true => no_door(callback),
+            false => Refusal::Method(methods.join(", ")),
+        });
+    }
+    let meant = |when: &Expression| truth(when, context);
+    by_method
+        .find(|(_, shape)| shape.when.as_ref().is_none_or(meant))
+        .ok_or_else(|| Refusal::Malformed("the request has none of the shapes that this vendor sends".into()))
+}
+
 /// An expression that may be left out: `Some(None)` when it is, `None` when it does not compile.
-fn optional<T>(
-    table: &Table<'_>,
-    key: &str,
-    compile: impl FnOnce(&str) -> Result<T, Vec<Fault>>,
-) -> Option<Option<T>> {
+pub(super) fn expression(table: &Table<'_>, key: &str, names: &Names) -> Option<Option<Expression>> {
     if !table.has(key) {
         table.value(key);
         return Some(None);
     }
     let text = table.text(key)?;
-    compiled(table, &text, compile).map(Some)
+    compiled(table, &text, |text| Expression::compile(&DIALECT, text, names)).map(Some)
+}
+
+/// An expression that must be there.
+pub(super) fn required(table: &Table<'_>, key: &str, hint: &str, names: &Names) -> Option<Expression> {
+    if !table.has(key) {
+        table.missing(key, hint);
+    }
+    expression(table, key, names)?
+}
+
+/// Whether an expression is true of this; what is undefined is not.
+pub(super) fn truth(expression: &Expression, context: &Value) -> bool {
+    expression.value(context).is_some_and(|value| value.is_true())
+}
+
+/// A field as text, cut to [`FIELD_MAX`].
+pub(super) fn text(expression: &Expression, context: &Value) -> Option<String> {
+    as_text(&expression.value(context)?).map(|text| cut(text, FIELD_MAX))
+}
+
+/// A text of at most so many characters.
+pub(super) fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+pub(super) fn missing(field: &str, expression: &Expression) -> Refusal {
+    Refusal::Malformed(format!("the field `{field}` ({}) is missing or cannot be read", expression.source()))
 }

@@ -16,8 +16,9 @@
 //! ! 49h
 //! ```
 //!
-//! `>` is what the citizen does (`dial CODE`, or an answer), `<` the screen that follows, line by line, `(end)` where the
-//! dialogue ended, `=` a response that was given, `!` time that passes. Headers: `language`, `screen` (`160/70`, or
+//! `>` is what the citizen does (`dial CODE`, or an answer to the screen; `sms TEXT`), or what is done to one (`invite FLOW`);
+//! `<` the screen that follows, line by line, `(end)` where the dialogue ended, `~` an SMS that arrives, line by line, `=` a
+//! response that was given, `!` time that passes. Headers: `language`, `screen` (`160/70`, or
 //! `160/70 latin`), `context` (as often as needed).
 
 use super::phone::{Handset, Phone};
@@ -58,14 +59,14 @@ impl Script {
                 bail!("{}: a script has at most {LINES_MAX} lines", at());
             }
             match line.chars().next() {
-                Some('>' | '<' | '=' | '!') => script.lines.push((number, line.to_owned())),
+                Some('>' | '<' | '~' | '=' | '!') => script.lines.push((number, line.to_owned())),
                 None if !script.lines.is_empty() => {}
                 None | Some('#') => script.head.push(line.to_owned()),
                 Some(_) if script.lines.is_empty() => {
                     header(&mut script.handset, line).with_context(at)?;
                     script.head.push(line.to_owned());
                 }
-                Some(_) => bail!("{}: a line begins with >, <, = or !", at()),
+                Some(_) => bail!("{}: a line begins with >, <, ~, = or !", at()),
             }
         }
         Ok(script)
@@ -86,7 +87,8 @@ impl Script {
     /// Plays the script and says the first difference, if there is one.
     pub async fn check(&self, installation: &Installation) -> anyhow::Result<()> {
         let played = self.play(installation).await?;
-        let went: Vec<&str> = played.lines().filter(|line| line.starts_with(['>', '<', '=', '!'])).collect();
+        let went: Vec<&str> =
+            played.lines().filter(|line| line.starts_with(['>', '<', '~', '=', '!'])).collect();
         for (at, (number, line)) in self.lines.iter().enumerate() {
             if went.get(at) != Some(&line.as_str()) {
                 let went = went.get(at).copied().unwrap_or("the end of the conversation");
@@ -152,10 +154,12 @@ impl Played {
         let reply = match line.split_at_checked(1) {
             Some((">", typed)) => {
                 let typed = typed.strip_prefix(' ').unwrap_or(typed);
-                Some(match typed.strip_prefix("dial ") {
-                    Some(code) => phone.dial(code.trim()).await?,
-                    None => phone.answer(typed).await?,
-                })
+                match typed.split_once(' ') {
+                    Some(("dial", code)) => Some(phone.dial(code.trim()).await?),
+                    Some(("sms", text)) => phone.sms(text).await.map(|()| None)?,
+                    Some(("invite", flow)) => phone.invited(flow.trim()).await.map(|()| None)?,
+                    _ => Some(phone.answer(typed).await?),
+                }
             }
             Some(("!", length)) => {
                 let length = parse_duration(length.trim()).context("time passes by `! 49h`")?;
@@ -170,6 +174,9 @@ impl Played {
             if *end {
                 self.line("< (end)");
             }
+        }
+        for text in phone.texts().await? {
+            text.lines().for_each(|line| self.line(format!("~ {line}").trim_end()));
         }
         for response in phone.responses().await? {
             self.line(&said(&response));

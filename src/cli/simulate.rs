@@ -13,10 +13,11 @@ use std::{
     process::ExitCode,
 };
 
-/// Dial a flow in this terminal, as a citizen would.
+/// Go through a flow in this terminal, as a citizen would: by dialling, or by SMS.
 ///
-/// Type an answer and press Enter. `dial` dials again, `! 49h` lets time pass, an end of input (Ctrl-D) leaves. Everything
-/// runs in memory; nothing is stored and nothing is sent.
+/// Type an answer and press Enter. `dial` dials again, `sms TEXT` sends an SMS, `! 49h` lets time pass, an end of input
+/// (Ctrl-D) leaves. With --sms every line you type is sent as an SMS. Everything runs in memory; nothing is stored and
+/// nothing is sent.
 #[derive(Debug, Args)]
 pub struct Simulate {
     /// The flow's id, such as hospital-visit
@@ -24,6 +25,12 @@ pub struct Simulate {
     /// The language of the line: or, en, hi [default: the flow's first]
     #[arg(long)]
     language: Option<String>,
+    /// Begin by SMS, and send every line as one
+    #[arg(long)]
+    sms: bool,
+    /// Begin with an invitation to the flow, and send every line as an SMS
+    #[arg(long, conflicts_with = "sms")]
+    invited: bool,
     /// What is known of the visit, as NAME=VALUE; may be given again
     #[arg(long, value_name = "NAME=VALUE")]
     context: Vec<String>,
@@ -50,12 +57,23 @@ impl Simulate {
             let known: Vec<_> = flows.iter().map(|flow| flow.id.as_str()).collect();
             bail!("there is no flow \"{}\"; there are: {}", self.flow, known.join(", "));
         };
-        let code =
-            flow.ussd_codes.first().with_context(|| format!("{} has no USSD code to dial", flow.id))?.clone();
+        let dial = || -> anyhow::Result<String> {
+            let code = flow.ussd_codes.first();
+            Ok(format!("> dial {}", code.with_context(|| format!("{} has no USSD code to dial", flow.id))?))
+        };
+        let first = match (self.invited, self.sms) {
+            (true, _) => format!("> invite {}", flow.id),
+            (_, true) => {
+                let word = flow.sms_words.first();
+                format!("> sms {}", word.with_context(|| format!("no word opens {} by SMS", flow.id))?)
+            }
+            _ => dial()?,
+        };
+        let way = Way { by_sms: self.sms || self.invited, dial: dial().ok(), first };
         let (handset, head) = self.handset()?;
         let mut phone = Phone::new(&installation, handset)?;
         let mut played = Played::new(&head);
-        super::runtime()?.block_on(converse(&mut phone, &mut played, &code))?;
+        super::runtime()?.block_on(converse(&mut phone, &mut played, &way))?;
         if let Some(path) = &self.write {
             std::fs::write(path, played.text())
                 .with_context(|| format!("{} cannot be written", path.display()))?;
@@ -88,10 +106,28 @@ impl Simulate {
     }
 }
 
-async fn converse(phone: &mut Phone, played: &mut Played, code: &str) -> anyhow::Result<()> {
-    let dial = format!("> dial {code}");
+/// How a conversation goes: what begins it, what dials again, and what a typed line is.
+struct Way {
+    first: String,
+    dial: Option<String>,
+    by_sms: bool,
+}
+
+impl Way {
+    /// The line of a script for what was typed.
+    fn line(&self, typed: String) -> String {
+        match &self.dial {
+            _ if typed.starts_with('!') => typed,
+            Some(dial) if typed.trim() == "dial" => dial.clone(),
+            _ if self.by_sms && !typed.starts_with("sms ") => format!("> sms {typed}"),
+            _ => format!("> {typed}"),
+        }
+    }
+}
+
+async fn converse(phone: &mut Phone, played: &mut Played, way: &Way) -> anyhow::Result<()> {
     let mut told = 0;
-    let mut next = Some(dial.clone());
+    let mut next = Some(way.first.clone());
     let mut typed = io::stdin().lock().lines();
     while let Some(line) = next {
         if let Err(error) = played.act(phone, &line).await {
@@ -101,12 +137,7 @@ async fn converse(phone: &mut Phone, played: &mut Played, code: &str) -> anyhow:
         told = played.text().len();
         print!("> ");
         io::stdout().flush()?;
-        next = match typed.next().transpose()? {
-            None => None,
-            Some(again) if again.trim() == "dial" => Some(dial.clone()),
-            Some(act) if act.starts_with('!') => Some(act),
-            Some(answer) => Some(format!("> {answer}")),
-        };
+        next = typed.next().transpose()?.map(|typed| way.line(typed));
     }
     println!();
     Ok(())

@@ -119,14 +119,36 @@ impl Keys {
 
     /// Opens a sealed number; `None` when neither key closed it, or it was changed, or it belongs to somebody else.
     pub fn open(&self, citizen: &CitizenId, sealed: &Sealed) -> Option<Msisdn> {
-        let secret = std::iter::once(&self.sealing)
-            .chain(&self.previous)
-            .find_map(|(id, secret)| (*id == sealed.key).then_some(secret))?;
+        let secret = self.secret(sealed.key)?;
         let (nonce, text) = sealed.bytes.split_at_checked(24)?;
         let nonce: [u8; 24] = nonce.try_into().ok()?;
         let opened =
             XChaCha20Poly1305::new(secret.into()).decrypt(&XNonce::from(nonce), aead(text, citizen)).ok()?;
         Msisdn::from_e164(std::str::from_utf8(&opened).ok()?)
+    }
+
+    /// Seals bytes that hold numbers, for a file of ours. `nonce` is random and never used twice: the same bytes sealed twice
+    /// do not look alike.
+    pub fn seal_bytes(&self, nonce: [u8; 24], bytes: &[u8]) -> Sealed {
+        let (key, secret) = &self.sealing;
+        let sealed = XChaCha20Poly1305::new(secret.into())
+            .encrypt(&XNonce::from(nonce), bytes)
+            .expect("a callback is far below the cipher's limit");
+        Sealed { key: *key, bytes: [&nonce[..], &sealed].concat() }
+    }
+
+    /// Opens what [`Keys::seal_bytes`] closed; `None` when neither key did, or it was changed.
+    pub fn open_bytes(&self, sealed: &Sealed) -> Option<Vec<u8>> {
+        let secret = self.secret(sealed.key)?;
+        let (nonce, text) = sealed.bytes.split_at_checked(24)?;
+        let nonce: [u8; 24] = nonce.try_into().ok()?;
+        XChaCha20Poly1305::new(secret.into()).decrypt(&XNonce::from(nonce), text).ok()
+    }
+
+    /// The sealing key of this id, current or previous.
+    fn secret(&self, key: u32) -> Option<&Key> {
+        let all = std::iter::once(&self.sealing).chain(&self.previous);
+        all.into_iter().find_map(|(id, secret)| (*id == key).then_some(secret))
     }
 }
 
@@ -195,6 +217,20 @@ mod tests {
         *changed.bytes.last_mut().expect("not empty") ^= 1;
         assert_eq!(keys.open(&citizen, &changed), None, "changed at rest");
         assert_eq!(keys.open(&citizen, &Sealed { key: 5, ..sealed }), None, "a key that is gone");
+    }
+
+    #[test]
+    fn sealed_bytes_open_under_both_keys_and_under_no_other() {
+        let (old, keys) = (Keys::new(&[1; 32], (6, [3; 32]), None), keys());
+        let sealed = [old.seal_bytes([1; 24], b"+919437000001"), keys.seal_bytes([2; 24], b"+919437000001")];
+        for sealed in &sealed {
+            assert_eq!(keys.open_bytes(sealed).as_deref(), Some(&b"+919437000001"[..]));
+            assert!(!sealed.bytes.windows(10).any(|part| part == b"9437000001"));
+        }
+        assert_eq!(old.open_bytes(&sealed[1]), None, "a key that came later");
+        let mut changed = sealed[1].clone();
+        *changed.bytes.last_mut().expect("not empty") ^= 1;
+        assert_eq!(keys.open_bytes(&changed), None, "changed at rest");
     }
 
     #[test]

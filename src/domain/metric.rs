@@ -36,3 +36,5 @@ pub const RECEIPTS_TOTAL: &str = "matamat_receipts_total";
 pub const CHANNEL_RESTS: &str = "matamat_channel_rests";
 /// Callbacks that wait in the spool.
 pub const SPOOL_WAITING: &str = "matamat_spool_waiting";
+/// Callbacks in the spool that could not be replayed; they are tried again at the next start.
+pub const SPOOL_ASIDE: &str = "matamat_spool_aside";

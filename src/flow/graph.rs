@@ -1,6 +1,6 @@
 //! A checked flow: links are indices, nothing dangles, every text has every language and a fallback. Made by `check` only.
 
-use super::node::Kind;
+use super::{control::ControlWords, node::Kind};
 use crate::{
     domain::{
         id::{FlowId, Revision},
@@ -147,6 +147,12 @@ pub struct Text {
 }
 
 impl Words {
+    /// The DLT template that the text of a language is registered under.
+    pub fn template(&self, language: Lang) -> Option<&str> {
+        let of = self.0.iter().find(|(lang, _)| *lang == language);
+        of.unwrap_or(&self.0[0]).1.template.as_deref()
+    }
+
     /// The text for a language and a form. A language the flow does not have gets its first; a form that is not there
     /// gets the nearest that is (Latin: the language's own, else English, else the screen form).
     pub fn pick(&self, language: Lang, form: Form) -> &Text {
@@ -169,6 +175,8 @@ impl Words {
 /// What the engine itself can utter, by the key of `flows/texts.toml`.
 #[derive(Debug)]
 pub struct EngineTexts {
+    /// The bare words about the programme itself, in the form that [`super::entry::control`] compares.
+    pub control: ControlWords,
     /// "That was not understood", with the hint for the kind, by kind name.
     pub hints: Vec<(&'static str, Words)>,
     /// The word beside the key that shows the rest of a long page.
@@ -181,6 +189,10 @@ pub struct EngineTexts {
     pub no: Words,
     /// The word beside the key that leaves an optional question unanswered.
     pub skip: Words,
+    /// The word beside the key that says "not me", under an invitation's first question.
+    pub wrong_number: Words,
+    /// Before a question that goes out again because it was not answered.
+    pub remind: Words,
     /// To an answer after the session's end. A literal.
     pub expired: Words,
     /// The last page of a dialogue that ended without a `say`.

@@ -1,4 +1,4 @@
-//! `[store]`: which store, and what an answered callback has survived.
+//! `[store]`: which store, and what an answered callback has survived. `[spool]`: what takes callbacks while it is away.
 
 use super::{Durability, redis::Target};
 use crate::findings::{Layers, Table};
@@ -20,6 +20,28 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// A Redis.
     Redis(Box<Target>),
+}
+
+/// `[spool]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolSettings {
+    /// Where it is.
+    pub file: PathBuf,
+    /// How many callbacks it holds at most; 0: there is no spool.
+    pub max: u64,
+}
+
+/// The most that `spool.max` may say: what fits into a file of [`super::spool::BYTES_MAX`] when all are short.
+const SPOOL_MAX: i64 = 2_000_000;
+
+impl SpoolSettings {
+    /// Reads `[spool]`.
+    pub fn read(layers: &Layers<'_>) -> Option<SpoolSettings> {
+        let file = layers.read("file", Table::text);
+        let max = layers.read("max", |table, key| table.integer(key, 0..=SPOOL_MAX));
+        layers.finish();
+        Some(SpoolSettings { file: file?.value.into(), max: max?.value.unsigned_abs() })
+    }
 }
 
 impl fmt::Display for StoreUrl {

@@ -26,20 +26,18 @@ fn table(csv: &str, septets: u8) -> HashMap<char, u8> {
     csv.lines().skip(1).filter_map(row).collect()
 }
 
+/// How many septets a character takes; `None` when the alphabet does not have it.
+pub fn septets_of(character: char) -> Option<usize> {
+    let septets = match ASCII.get(character as usize) {
+        Some(septets) => *septets,
+        None => SEPTETS.get(&character).copied().unwrap_or(0),
+    };
+    (septets > 0).then_some(usize::from(septets))
+}
+
 /// How many septets a text takes; `None` when it holds a character that the alphabet does not have.
 pub fn septets(text: &str) -> Option<usize> {
-    let mut total = 0;
-    for character in text.chars() {
-        let septets = match ASCII.get(character as usize) {
-            Some(septets) => *septets,
-            None => SEPTETS.get(&character).copied().unwrap_or(0),
-        };
-        if septets == 0 {
-            return None;
-        }
-        total += usize::from(septets);
-    }
-    Some(total)
+    text.chars().map(septets_of).sum()
 }
 
 /// How many UTF-16 units a text takes.

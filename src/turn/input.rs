@@ -5,9 +5,9 @@
 
 use crate::{
     domain::{
-        id::{DialogueId, EventId},
+        id::{ChannelId, DialogueId, EventId},
         keys,
-        message::{ChannelFacts, UssdEvent, UssdInput, UssdStep},
+        message::{ChannelFacts, Mo, UssdEvent, UssdInput, UssdStep},
     },
     store::{DIALOGUE_GRACE, record::Dialogue},
 };
@@ -42,6 +42,20 @@ pub fn event_id(dialogue: &DialogueId, step: &UssdStep, random: [u8; 16]) -> Eve
         (UssdInput::History(history), _) => keys::event_id(&[b"history", &dialogue.0, history.as_bytes()]),
         (UssdInput::Last(_), Some(number)) => keys::event_id(&[b"step", &dialogue.0, number.as_bytes()]),
         (UssdInput::Last(_), None) => EventId(random),
+    }
+}
+
+/// What a repeat of a message is known by: the vendor's id for it, else who sent what where and when by the vendor's clock;
+/// without either nothing is a repeat.
+pub fn mo_event(channel: &ChannelId, mo: &Mo, random: [u8; 16]) -> EventId {
+    let channel = channel.as_str().as_bytes();
+    match (&mo.id, mo.sent) {
+        (Some(id), _) => keys::event_id(&[b"mo", channel, id.as_bytes()]),
+        (None, Some(sent)) => {
+            let (from, to) = (mo.from.reveal().as_bytes(), mo.to.as_bytes());
+            keys::event_id(&[b"mo-text", channel, from, to, mo.text.as_bytes(), &sent.0.to_be_bytes()])
+        }
+        (None, None) => EventId(random),
     }
 }
 

@@ -1,13 +1,12 @@
 //! From a step's effects to a commit: ids, queue items, the record as it shall be.
 
-use super::Turning;
 use crate::{
     domain::{
         completion::{Completion, Status},
-        id::{CitizenId, DepartmentId, DialogueId, Version},
+        id::{CitizenId, DepartmentId, Version},
         keys::Keys,
         lang::Lang,
-        message::{Reply, Screen},
+        message::{ChannelFacts, Reply, Screen},
         metric,
         time::Timestamp,
     },
@@ -20,15 +19,19 @@ use crate::{
     },
     route::Routes,
     store::{
-        Commit, Put, Queue, QueueOp,
+        Commit, MtHeader, MtKind, Put, Queue, QueueOp, Then,
         due::Due,
-        payload::{OwedCompletion, TimerPayload},
+        payload::{OwedCompletion, OwedMt, TimerPayload},
         record::Record,
     },
+    text::segments::segments,
 };
+use std::time::Duration;
 
 /// The queue of completions that no route wants: dead letters from the start, because a person must see them.
 pub const UNROUTED: &str = "unrouted";
+/// How long what only tells something waits for a vendor that is down.
+const NOTICE_LIFE: Duration = Duration::from_secs(86_400);
 
 /// What one turn will change, gathered from one step or two (an expiry, then a new beginning).
 pub struct Plan {
@@ -38,10 +41,21 @@ pub struct Plan {
     asked: bool,
     session: Option<Session>,
     language: Option<Lang>,
+    consent: Option<u32>,
+    told: bool,
+    said: Option<Said>,
     /// The screen that goes out.
     pub reply: Option<Reply>,
-    /// What happens to queues; cancels first.
-    pub queues: Vec<QueueOp>,
+    queues: Vec<QueueOp>,
+}
+
+/// What goes out by SMS: all that the turn says, joined.
+struct Said {
+    text: String,
+    language: Lang,
+    kind: MtKind,
+    template: Option<String>,
+    remind: Option<(u8, Duration)>,
 }
 
 impl Plan {
@@ -54,6 +68,9 @@ impl Plan {
             asked: false,
             session: None,
             language: None,
+            consent: None,
+            told: false,
+            said: None,
             reply: None,
             queues: Vec::new(),
         }
@@ -74,20 +91,20 @@ impl Plan {
             Effect::Show { text, end } => {
                 self.reply = Some(Reply { text, end, language: session.language });
             }
-            Effect::Say { .. } => {}
+            Effect::Say { text, prompt, template, remind } => {
+                let kind = if prompt { MtKind::Prompt } else { MtKind::Notice };
+                self.join(Said { text, language: session.language, kind, template, remind });
+            }
             Effect::Asked => self.asked = true,
             Effect::Respond(status) => {
                 self.owe(completion(flow, session, status, self.citizen, self.now), routes)
             }
-            Effect::StartTimer { kind, due } => {
-                let payload = match kind {
-                    TimerKind::Expiry => TimerPayload::Expiry(session.response).encode(),
-                };
-                self.put(Queue::Timer, timer_id(&self.citizen, kind), due, None, payload);
+            Effect::StartTimer { kind: TimerKind::Expiry, due } => {
+                self.wake(&TimerPayload::Expiry(session.response), due);
             }
             Effect::CancelTimer(kind) => {
-                let cancel = QueueOp::Cancel { queue: Queue::Timer, id: timer_id(&self.citizen, kind) };
-                self.queues.insert(0, cancel);
+                let id = timer_id(&self.citizen, kind.name());
+                self.queues.insert(0, QueueOp::Cancel { queue: Queue::Timer, id });
             }
             Effect::Fault { node, fault } => {
                 tracing::warn!(flow = %flow.id, node, fault = fault.name(), "a flow's fault was met and survived");
@@ -95,6 +112,78 @@ impl Plan {
                     .increment(1);
             }
         }
+    }
+
+    /// One of the engine's own sentences goes out by SMS.
+    pub fn say(&mut self, text: String, language: Lang, kind: MtKind) {
+        self.join(Said { text, language, kind, template: None, remind: None });
+    }
+
+    /// The kind answer to a message that opens nothing: not again for a day.
+    pub fn tell(&mut self, text: String, language: Lang) {
+        self.told = true;
+        self.say(text, language, MtKind::Notice);
+    }
+
+    /// The citizen's consent number rises.
+    pub fn consent(&mut self, number: u32) {
+        self.consent = Some(number);
+    }
+
+    /// The session stays as it is.
+    pub fn keep_session(&mut self, session: Option<Session>) {
+        self.session = session;
+    }
+
+    /// What was said first stands first. A text joined to another is under no template.
+    fn join(&mut self, said: Said) {
+        self.said = Some(match self.said.take() {
+            None => said,
+            Some(before) => Said {
+                text: format!("{}\n{}", before.text, said.text),
+                template: None,
+                kind: if before.kind == MtKind::Prompt { before.kind } else { said.kind },
+                remind: said.remind.or(before.remind),
+                language: said.language,
+            },
+        });
+    }
+
+    /// Puts what was said into a channel's outbox. `expire`: the session's time begins with the acceptance.
+    pub fn send(
+        &mut self,
+        by: &ChannelFacts,
+        before: &Record,
+        keys: &Keys,
+        urgent: bool,
+        expire: Option<(Duration, Timestamp)>,
+    ) {
+        let Some(Said { text, language, kind, template, remind }) = self.said.take() else { return };
+        let (coding, segments) = segments(&text);
+        let live = self.session.as_ref().filter(|_| kind == MtKind::Prompt);
+        let then = Then { response: live.map(|s| s.response).unwrap_or_default(), remind, expire };
+        let mt = MtHeader {
+            consent: self.consent.unwrap_or(before.consent),
+            kind,
+            urgent,
+            expires: live.map_or(self.now.plus(NOTICE_LIFE), |session| session.expires),
+            segments,
+            then,
+        };
+        self.queues.push(QueueOp::Put(Put {
+            queue: Queue::Outbox(by.id.clone()),
+            id: keys.mt(&self.citizen, self.version).to_string(),
+            generation: self.version,
+            due: self.now,
+            dead: None,
+            payload: OwedMt { text, coding, language, template }.encode(),
+            mt: Some(mt),
+        }));
+    }
+
+    /// Wakes the citizen's session then.
+    pub fn wake(&mut self, timer: &TimerPayload, due: Timestamp) {
+        self.put(Queue::Timer, timer_id(&self.citizen, timer.kind()), due, None, timer.encode());
     }
 
     /// Puts a completion into the queue of every department that wants it.
@@ -134,44 +223,34 @@ impl Plan {
         (!self.queues.is_empty() || self.asked).then_some(self)
     }
 
-    /// The citizen's record after a USSD turn.
-    pub(super) fn record(
-        &self,
-        turn: &Turning<'_>,
-        found: Option<&Record>,
-        dialogue: Option<DialogueId>,
-        keys: &Keys,
-    ) -> Record {
-        let fresh = || Record::fresh(keys.seal(&turn.citizen, &turn.step.from));
-        let before = found.cloned().unwrap_or_else(fresh);
-        Record { dialogue, ..self.woken(&before) }
-    }
-
-    /// The citizen's record after a turn that nobody dialled for.
-    pub fn woken(&self, before: &Record) -> Record {
-        Record {
+    /// The record after this turn, and what happens to queues; cancels first.
+    pub fn done(self, before: Record) -> (Record, Vec<QueueOp>) {
+        let record = Record {
             version: self.version,
-            consent: before.consent,
+            consent: self.consent.unwrap_or(before.consent),
             asked: if self.asked { self.version } else { before.asked },
-            number: before.number.clone(),
             language: self.language.or(before.language),
+            session: self.session,
+            told: if self.told { Some(self.now) } else { before.told },
+            number: before.number,
             dialogue: before.dialogue,
-            session: self.session.clone(),
-            told: before.told,
-        }
+        };
+        (record, self.queues)
     }
 }
 
 /// Timers are named by their citizen and what for: a new one replaces the old.
-pub fn timer_id(citizen: &CitizenId, kind: TimerKind) -> String {
-    format!("{citizen}:{}", kind.name())
+fn timer_id(citizen: &CitizenId, kind: &str) -> String {
+    format!("{citizen}:{kind}")
 }
 
 /// Tells this process' workers what a commit made due.
 pub fn note_due(commit: &Commit, due: &Due) {
     for op in &commit.queues {
-        if let QueueOp::Put(Put { queue, due: at, dead: None, .. }) = op {
-            due.note(queue, commit.citizen.partition(), *at);
+        if let QueueOp::Put(put) = op
+            && put.dead.is_none()
+        {
+            due.note_put(put, commit.citizen.partition());
         }
     }
 }

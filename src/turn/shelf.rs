@@ -12,7 +12,7 @@ use crate::{
     },
     flow::{
         check,
-        entry::Entries,
+        entry::{self, Control, Entries},
         event::Canvas,
         graph::{EngineTexts, Flow, Words},
         step,
@@ -55,6 +55,31 @@ impl Shelf {
     /// The flow that a dialled code opens, and the answers dialled behind it.
     pub fn opened_by(&self, code: &str, open: &[FlowId]) -> Option<(Arc<Flow>, String)> {
         self.entries.by_code(code, open)
+    }
+
+    /// The flow that a bare word opens.
+    pub fn opened_by_word(&self, text: &str, open: &[FlowId]) -> Option<Arc<Flow>> {
+        self.entries.by_word(text, open)
+    }
+
+    /// What a bare word asks for, whatever flow a citizen is in.
+    pub fn control(&self, text: &str) -> Option<Control> {
+        entry::control(&self.texts, text)
+    }
+
+    /// The flow of this id that new sessions begin on.
+    pub fn by_id(&self, id: &FlowId) -> Option<Arc<Flow>> {
+        self.flows.iter().find(|flow| flow.id == *id).cloned()
+    }
+
+    /// The engine's own texts.
+    pub(super) fn texts(&self) -> &EngineTexts {
+        &self.texts
+    }
+
+    /// The language to speak in when nothing else says.
+    pub(super) fn first_language(&self) -> Lang {
+        self.flows.first().map_or(Lang::EN, |flow| flow.languages[0])
     }
 
     /// A flow by its revision, if this process has compiled it.
@@ -115,8 +140,7 @@ impl Shelf {
     }
 
     fn say(&self, words: &Words, facts: &ChannelFacts, language: Option<Lang>) -> Reply {
-        let first = || self.flows.first().map(|flow| flow.languages[0]);
-        let language = language.or(facts.language).or_else(first).unwrap_or(Lang::EN);
+        let language = language.or(facts.language).unwrap_or_else(|| self.first_language());
         Reply { text: step::plain(words, language, Canvas::Screen(facts.screen)), end: true, language }
     }
 }

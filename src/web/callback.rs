@@ -1,32 +1,33 @@
-//! A telco's callback: bytes, channel, turn, answer; inside the deadline, whatever the store does (P6).
+//! A telco's callback: bytes in, the channel's reading of them, and the channel's answer out. What comes between is the
+//! bearer's: [`ussd`](super::ussd) for dials, [`sms`](super::sms) for messages and receipts.
 //!
-//! The turn is a task of its own, because a server may drop a handler whose telco hung up: the handler waits for it or for
-//! the deadline, whichever is first, and the turn runs on by itself.
+//! It bounds the body, refuses what cannot be read, and counts turns under way, so that there is a limit and shutdown can
+//! wait. Turns are tasks of their own, because a server may drop a handler whose telco hung up.
 
-use super::{Hall, Side, guard, problem::refused};
+use super::{Hall, Side, guard, problem::refused, sms, ussd};
 use crate::{
-    channel::{Answer, Callback, CallbackKind, Channel, Refusal, TurnOutcome},
+    channel::{Answer, Callback, CallbackKind, Channel, Refusal},
     domain::{
-        message::{Bearer, ChannelFacts, Inbound, UssdStep},
-        metric,
+        message::{ChannelFacts, Inbound},
+        time::Timestamp,
     },
-    turn::{Outcome, TurnError, Turns, UssdTurn},
 };
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, StatusCode, header},
     web::{Data, Payload},
 };
-use metrics::{Counter, Histogram};
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest body of an MO or a USSD step.
 const BODY_MAX: usize = 64 * 1024;
+/// The largest body of receipts, which some vendors send by the thousand.
+const RECEIPTS_MAX: usize = 1024 * 1024;
 /// How long a body may take to come in; a stranger that dribbles one holds a socket no longer.
 const BODY_TIME: Duration = Duration::from_secs(5);
 /// Turns under way at once in a process; above that the closing screen goes out at once.
@@ -56,39 +57,15 @@ impl Default for Tracker {
 }
 
 impl Tracker {
+    /// Room for one more callback's turns, for as long as the permit lives; `None` when there is none.
+    pub(super) fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.clone().try_acquire_owned().ok()
+    }
+
     /// Ends when no turn is under way; no new one begins after it. False when `limit` was over first.
     pub async fn drained(&self, limit: Duration) -> bool {
         let all = tokio::time::timeout(limit, self.0.acquire_many(TURNS_MAX)).await;
         all.is_ok_and(|permit| permit.map(|p| p.forget()).is_ok())
-    }
-}
-
-/// The counters of USSD turns, by handle: a look-up by name for every turn would cost more than the step.
-#[derive(Clone)]
-pub struct TurnMetrics {
-    done: Counter,
-    repeat: Counter,
-    nothing: Counter,
-    closed: Counter,
-    failed: Counter,
-    deadline: Counter,
-    refused: Counter,
-    seconds: Histogram,
-}
-
-impl Default for TurnMetrics {
-    fn default() -> Self {
-        let of = |outcome| metrics::counter!(metric::TURNS_TOTAL, "bearer" => Bearer::Ussd.name(), "outcome" => outcome);
-        TurnMetrics {
-            done: of(Outcome::Done.name()),
-            repeat: of(Outcome::Repeat.name()),
-            nothing: of(Outcome::Nothing.name()),
-            closed: of("closed"),
-            failed: of("failed"),
-            deadline: of("deadline"),
-            refused: of("rate"),
-            seconds: metrics::histogram!(metric::TURN_SECONDS, "bearer" => Bearer::Ussd.name()),
-        }
     }
 }
 
@@ -113,22 +90,36 @@ pub async fn callback(
         let doors = "a channel's doors are mo, ussd, dlr and missed-call";
         return refused(StatusCode::NOT_FOUND, doors, "door");
     };
-    let body = match tokio::time::timeout(BODY_TIME, payload.to_bytes_limited(BODY_MAX)).await {
-        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in within 5 s", "slow"),
-        Ok(Ok(Ok(body))) => body,
-        Ok(Ok(Err(_))) => return refused(StatusCode::BAD_REQUEST, "the body broke off", "malformed"),
-        Ok(Err(_)) => {
-            tracing::warn!(channel, limit = BODY_MAX, "a callback's body was too large and was refused");
-            return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB", "too-large");
-        }
+    let body = match body(payload, kind, channel).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
     };
-    let callback = read(&request, kind, body.to_vec(), hall.turns.clock.now());
+    let callback = read(&request, kind, body, hall.turns.clock.now());
     match door.codec.decode(&callback) {
-        Ok(inbound) => answered(&hall, door, &callback, inbound, started).await,
+        Ok(inbound) => answered(hall.clone(), door, &callback, inbound, started).await,
         Err(Refusal::Method(_)) if matches!(*request.method(), Method::GET | Method::HEAD) => {
             HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("")
         }
         Err(refusal) => told(&refusal),
+    }
+}
+
+/// The whole body, in time and not too large, or what the telco is told instead.
+async fn body(payload: Payload, kind: CallbackKind, channel: &str) -> Result<Vec<u8>, HttpResponse> {
+    let (limit, told) = match kind {
+        CallbackKind::Dlr => (RECEIPTS_MAX, "the body is larger than 1 MiB"),
+        CallbackKind::Mo | CallbackKind::Ussd | CallbackKind::MissedCall => {
+            (BODY_MAX, "the body is larger than 64 KiB")
+        }
+    };
+    match tokio::time::timeout(BODY_TIME, payload.to_bytes_limited(limit)).await {
+        Err(_) => Err(refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in within 5 s", "slow")),
+        Ok(Ok(Ok(body))) => Ok(body.into()),
+        Ok(Ok(Err(_))) => Err(refused(StatusCode::BAD_REQUEST, "the body broke off", "malformed")),
+        Ok(Err(_)) => {
+            tracing::warn!(channel, limit, "a callback's body was too large and was refused");
+            Err(refused(StatusCode::PAYLOAD_TOO_LARGE, told, "too-large"))
+        }
     }
 }
 
@@ -150,12 +141,7 @@ fn kind(word: &str) -> Option<CallbackKind> {
     }
 }
 
-fn read(
-    request: &HttpRequest,
-    kind: CallbackKind,
-    body: Vec<u8>,
-    at: crate::domain::time::Timestamp,
-) -> Callback {
+fn read(request: &HttpRequest, kind: CallbackKind, body: Vec<u8>, at: Timestamp) -> Callback {
     let header = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
@@ -189,95 +175,22 @@ fn told(refusal: &Refusal) -> HttpResponse {
     response
 }
 
-/// Runs the turns of one callback. A USSD callback has exactly one step.
+/// Runs the turns of one callback. A USSD callback has exactly one step; of messages and receipts there may be many.
 async fn answered(
-    hall: &Hall,
+    hall: Data<Hall>,
     door: &Door,
     callback: &Callback,
-    inbound: Vec<Inbound>,
+    mut inbound: Vec<Inbound>,
     started: Instant,
 ) -> HttpResponse {
-    let mut outcome = TurnOutcome::Taken;
-    for inbound in inbound {
-        if let Inbound::Ussd(step) = inbound {
-            outcome = ussd(hall, door, step, started).await;
+    let outcome = match inbound.pop() {
+        Some(Inbound::Ussd(step)) => ussd::turn(hall, door, step, started).await,
+        last => {
+            inbound.extend(last);
+            sms::take(hall, door, inbound, started).await
         }
-    }
-    http(door.codec.answer(callback, &outcome))
-}
-
-async fn ussd(hall: &Hall, door: &Door, step: UssdStep, started: Instant) -> TurnOutcome {
-    let meter = &hall.readiness.turns;
-    let closing = || TurnOutcome::Screen(hall.turns.closing(&door.facts));
-    if !hall.limiter.allows(&step.from) {
-        meter.refused.increment(1);
-        tracing::info!(channel = %door.facts.id, from = %step.from, "a citizen dials faster than allowed");
-        return closing();
-    }
-    if !hall.readiness.open.load(Ordering::Relaxed) {
-        meter.failed.increment(1);
-        return closing();
-    }
-    let Ok(permit) = hall.tracker.0.clone().try_acquire_owned() else {
-        meter.failed.increment(1);
-        return closing();
     };
-    let (turns, facts, meter) = (hall.turns.clone(), door.facts.clone(), meter.clone());
-    let waits = step.event.waits();
-    let task = actix_web::rt::spawn(async move {
-        let turned = run(&turns, &facts, &step, &meter).await;
-        meter.seconds.record(started.elapsed().as_secs_f64());
-        drop(permit);
-        turned
-    });
-    let left = door.facts.deadline.saturating_sub(started.elapsed());
-    match tokio::time::timeout(left, task).await {
-        Ok(Ok(Some(outcome))) => outcome,
-        Ok(_) if !waits => TurnOutcome::Unstored,
-        Ok(_) => closing(),
-        Err(_) => {
-            hall.readiness.turns.deadline.increment(1);
-            closing()
-        }
-    }
-}
-
-/// One turn, counted; `None` when it failed, which was logged here.
-async fn run(
-    turns: &Turns,
-    facts: &ChannelFacts,
-    step: &UssdStep,
-    meter: &TurnMetrics,
-) -> Option<TurnOutcome> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).expect("the system has randomness");
-    match turns.ussd(facts, step, random).await {
-        Ok(UssdTurn::Screen(reply, outcome)) => {
-            match outcome {
-                Outcome::Done => meter.done.increment(1),
-                Outcome::Repeat => meter.repeat.increment(1),
-                Outcome::Nothing => meter.nothing.increment(1),
-            }
-            Some(TurnOutcome::Screen(reply))
-        }
-        Ok(UssdTurn::Closed) => {
-            meter.closed.increment(1);
-            Some(TurnOutcome::Taken)
-        }
-        Err(error) => {
-            meter.failed.increment(1);
-            match error {
-                TurnError::Store(error) => {
-                    tracing::warn!(channel = %facts.id, %error, "a turn could not be stored")
-                }
-                TurnError::Busy => {
-                    tracing::warn!(channel = %facts.id, "a citizen's record changed too often under one turn")
-                }
-                error => tracing::error!(channel = %facts.id, %error, "a turn failed"),
-            }
-            None
-        }
-    }
+    http(door.codec.answer(callback, &outcome))
 }
 
 fn http(answer: Answer) -> HttpResponse {

@@ -1,6 +1,6 @@
-//! Alive, ready, metrics, and the phone page: the operators' side.
+//! Alive, ready, metrics: the operators' side.
 
-use super::{Hall, TurnMetrics, guard, phone::Page};
+use super::{Hall, TurnMetrics, guard};
 use crate::{
     domain::metric,
     store::{Health, Queue, Tally},
@@ -16,8 +16,10 @@ pub struct Readiness {
     pub open: AtomicBool,
     /// The queues whose numbers are told.
     pub queues: Vec<Queue>,
-    /// The counters of turns.
-    pub turns: TurnMetrics,
+    /// The counters of dials.
+    pub ussd: TurnMetrics,
+    /// The counters of messages.
+    pub sms: TurnMetrics,
     /// Renders the metrics.
     pub prometheus: PrometheusHandle,
 }
@@ -27,7 +29,7 @@ pub async fn alive() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
-/// `/readyz`: 200 when turns can be stored, else 503.
+/// `/readyz`: 200 when turns can be stored, else 503; and how long the oldest callback of the spool waits, in seconds.
 pub async fn ready(hall: Data<Hall>) -> HttpResponse {
     let health = hall.turns.store.health().await.unwrap_or(Health::Away);
     let ready = health == Health::Ok && hall.readiness.open.load(Ordering::Relaxed);
@@ -36,8 +38,10 @@ pub async fn ready(hall: Data<Hall>) -> HttpResponse {
         Health::Away => "away",
         Health::Full => "full",
     };
+    let since = hall.spool.as_ref().and_then(|spool| spool.oldest_at());
+    let spool_age = since.map_or(0, |since| hall.turns.clock.now().since(since).as_secs());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    HttpResponse::build(status).json(json!({ "ready": ready, "store": store, "spool_age_s": 0 }))
+    HttpResponse::build(status).json(json!({ "ready": ready, "store": store, "spool_age_s": spool_age }))
 }
 
 /// `/metrics`, in Prometheus' text format. The queues' numbers are the store's, so every gateway shows the same:
@@ -53,6 +57,10 @@ pub async fn metrics(request: HttpRequest, hall: Data<Hall>) -> HttpResponse {
             let overdue = tally.oldest_due.map_or(0.0, |due| now.since(due).as_secs_f64());
             tell(&queue.to_string(), &tally, overdue);
         }
+    }
+    if let Some(spool) = &hall.spool {
+        metrics::gauge!(metric::SPOOL_WAITING).set(spool.waiting() as f64);
+        metrics::gauge!(metric::SPOOL_ASIDE).set(spool.aside() as f64);
     }
     let text = "text/plain; version=0.0.4; charset=utf-8";
     HttpResponse::Ok().content_type(text).body(hall.readiness.prometheus.render())
@@ -77,27 +85,4 @@ fn tell(queue: &str, tally: &Tally, overdue_s: f64) {
     gauge(metric::QUEUE_WAITING, *waiting as f64);
     gauge(metric::QUEUE_DEAD, *dead as f64);
     gauge(metric::QUEUE_OLDEST_SECONDS, overdue_s);
-}
-
-/// `/phone`: the simulator's phone.
-pub async fn phone(request: HttpRequest, hall: Data<Hall>) -> HttpResponse {
-    if let Some(refusal) = guard::refusal(&request, hall.token.as_ref()) {
-        return refusal;
-    }
-    match &hall.phone {
-        Some(page) => page_response(page),
-        None => super::problem::problem(
-            StatusCode::NOT_FOUND,
-            "no channel of the vendor `simulator` is configured",
-        ),
-    }
-}
-
-fn page_response(page: &Page) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header(("Content-Security-Policy", page.policy.as_str()))
-        .insert_header(("X-Content-Type-Options", "nosniff"))
-        .insert_header(("Referrer-Policy", "no-referrer"))
-        .body(page.html.clone())
 }

@@ -7,14 +7,18 @@
 //! 4. shutdown: no new claims; what is under way is finished.
 
 pub mod forwarder;
+pub mod join;
+pub mod replay;
+pub mod sender;
 pub mod timer;
 
 use crate::{
     domain::{
+        delivery::Verdict,
         id::{PARTITIONS, Partition},
         time::{Clock, Timestamp},
     },
-    store::{Claim, Claimed, Queue, Store, StoreError, due::Due},
+    store::{Claim, Claimed, Queue, Settle, Store, StoreError, due::Due},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -25,6 +29,9 @@ pub const SWEEP_ROUND: Duration = Duration::from_secs(5);
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 /// How long a worker leaves a store alone that did not answer.
 const STORE_REST: Duration = Duration::from_secs(1);
+/// The waits before a settle is sent again that was not answered.
+const SETTLE_AGAIN: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 /// Partitions claimed from at once.
 const CLAIMS_AT_ONCE: usize = 16;
 
@@ -45,31 +52,55 @@ impl Desk {
     /// Waits until something of `queue` is due and claims it. `None`: the process stops.
     async fn next_claims(&mut self, queue: &Queue, max: usize) -> Option<Vec<(Partition, Claimed)>> {
         loop {
-            if *self.stop.borrow() {
-                return None;
-            }
-            let partitions = match self.due.queue(queue) {
-                Some(times) => times.take(self.clock.now(), CLAIMS_AT_ONCE),
-                None => Vec::new(),
-            };
-            if partitions.is_empty() {
-                self.wait(queue).await;
-                continue;
-            }
-            let claims = partitions.iter().map(|partition| self.claim(queue, *partition, max));
-            let claimed = futures_util::future::join_all(claims).await;
-            let claimed: Vec<_> =
-                claimed.into_iter().flatten().filter(|(_, c)| !c.items.is_empty()).collect();
+            self.something_due(queue).await?;
+            let partitions = self.take_due(queue, CLAIMS_AT_ONCE);
+            let claimed = self.claim_all(queue, &partitions, max, None).await;
             if !claimed.is_empty() {
                 return Some(claimed);
             }
         }
     }
 
-    async fn claim(&self, queue: &Queue, partition: Partition, max: usize) -> Option<(Partition, Claimed)> {
+    /// Waits until something of `queue` is due. `None`: the process stops.
+    async fn something_due(&mut self, queue: &Queue) -> Option<()> {
+        while !*self.stop.borrow() {
+            let times = self.due.queue(queue)?;
+            if times.next().is_some_and(|at| at <= self.clock.now()) {
+                return Some(());
+            }
+            self.wait(queue).await;
+        }
+        None
+    }
+
+    /// Takes the partitions in which something of `queue` is due, longest due first. Whoever takes them claims from them.
+    fn take_due(&self, queue: &Queue, most: usize) -> Vec<Partition> {
+        self.due.queue(queue).map(|times| times.take(self.clock.now(), most)).unwrap_or_default()
+    }
+
+    /// Claims at most `max` items from each partition, from all at once. Only what brought something comes back.
+    async fn claim_all(
+        &self,
+        queue: &Queue,
+        partitions: &[Partition],
+        max: usize,
+        doubt: Option<Duration>,
+    ) -> Vec<(Partition, Claimed)> {
+        let claims = partitions.iter().map(|partition| self.claim(queue, *partition, max, doubt));
+        let claimed = futures_util::future::join_all(claims).await;
+        claimed.into_iter().flatten().filter(|(_, claimed)| !claimed.items.is_empty()).collect()
+    }
+
+    async fn claim(
+        &self,
+        queue: &Queue,
+        partition: Partition,
+        max: usize,
+        doubt: Option<Duration>,
+    ) -> Option<(Partition, Claimed)> {
         let mut token = [0; 16];
         getrandom::fill(&mut token).expect("the system has randomness");
-        let claim = Claim { queue: queue.clone(), partition, max, token, doubt: None };
+        let claim = Claim { queue: queue.clone(), partition, max, token, doubt };
         match self.store.claim(&claim).await {
             Ok(claimed) => {
                 if let Some(next) = claimed.next_due {
@@ -83,6 +114,43 @@ impl Desk {
                 None
             }
         }
+    }
+
+    /// Settles, and sends it again where it is not known whether it counted, a bounded number of times: then the lease lapses,
+    /// which is what would have happened had we died.
+    async fn settle(&self, settle: &Settle) {
+        if let Verdict::Again(at) | Verdict::Later(at) | Verdict::Unknown(at) = &settle.verdict {
+            self.due.note(&settle.queue, settle.partition, *at);
+        }
+        let mut waits = SETTLE_AGAIN.into_iter();
+        loop {
+            let error = match self.store.settle(settle).await {
+                Ok(_) => return,
+                Err(error) => error,
+            };
+            let again = !matches!(error, StoreError::Refused(_));
+            let Some(wait) = waits.next().filter(|_| again) else {
+                let (queue, item) = (&settle.queue, &settle.id);
+                tracing::warn!(%queue, item, %error, "could not settle; its lease will lapse");
+                return;
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Until `at` by our clock. `None`: the process stops.
+    async fn sleep_until(&mut self, at: Timestamp) -> Option<()> {
+        while !*self.stop.borrow() {
+            let nap = at.since(self.clock.now()).min(LONGEST_NAP);
+            if nap.is_zero() {
+                return Some(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(nap) => {}
+                _ = self.stop.changed() => {}
+            }
+        }
+        None
     }
 
     /// Until the next due time, an earlier one, the stop, or [`LONGEST_NAP`].

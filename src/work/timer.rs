@@ -1,4 +1,4 @@
-//! Due timers to the turn: an expiry ends its session by the same door as an answer.
+//! Due timers to the turn: expiry, reminders, dialogues left open, invitations, by the same door as an answer.
 //!
 //! | dies | after restart |
 //! |---|---|
@@ -6,7 +6,8 @@
 
 use super::Desk;
 use crate::{
-    store::{Item, Queue},
+    domain::{delivery::Verdict, id::Partition},
+    store::{Item, Queue, Settle},
     turn::{TimerTurn, Turns},
 };
 use futures_util::{StreamExt, stream};
@@ -19,16 +20,33 @@ const TURNS_AT_ONCE: usize = 16;
 /// Runs until the process stops.
 pub async fn run(mut desk: Desk, turns: Turns) {
     while let Some(claimed) = desk.next_claims(&Queue::Timer, CLAIM).await {
-        let items = claimed.into_iter().flat_map(|(_, claimed)| claimed.items);
-        stream::iter(items).for_each_concurrent(TURNS_AT_ONCE, |item| fire(&turns, item)).await;
+        let items =
+            claimed.into_iter().flat_map(|(at, claimed)| claimed.items.into_iter().map(move |i| (at, i)));
+        let desk = &desk;
+        stream::iter(items)
+            .for_each_concurrent(TURNS_AT_ONCE, |(at, item)| fire(desk, &turns, at, item))
+            .await;
     }
 }
 
 /// A turn that fails leaves its timer to the lease: it fires again in half a minute.
-async fn fire(turns: &Turns, item: Item) {
+async fn fire(desk: &Desk, turns: &Turns, at: Partition, item: Item) {
     match turns.timer(&item).await {
-        Ok(TimerTurn::Fired) => tracing::debug!(citizen = %item.citizen, "a session expired"),
-        Ok(TimerTurn::Stale | TimerTurn::Gone | TimerTurn::Later(_) | TimerTurn::Suppressed(_)) => {}
+        Ok(TimerTurn::Fired) => tracing::debug!(citizen = %item.citizen, "a timer fired"),
+        Ok(TimerTurn::Stale | TimerTurn::Gone) => {}
+        Ok(TimerTurn::Later(due)) => {
+            desk.due.note(&Queue::Timer, at, due);
+            settle(desk, at, item, Verdict::Later(due)).await;
+        }
+        Ok(TimerTurn::Suppressed(reason)) => settle(desk, at, item, Verdict::Suppressed(reason)).await,
         Err(error) => tracing::warn!(%error, "a timer could not run; it fires again when its lease ends"),
+    }
+}
+
+async fn settle(desk: &Desk, partition: Partition, item: Item, verdict: Verdict) {
+    let Item { id, generation, attempt, .. } = item;
+    let settle = Settle { queue: Queue::Timer, partition, id, generation, attempt, verdict, sent: None };
+    if let Err(error) = desk.store.settle(&settle).await {
+        tracing::warn!(%error, "a timer could not be settled; it fires again when its lease ends");
     }
 }

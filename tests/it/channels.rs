@@ -4,7 +4,7 @@
 use matamat::{
     channel::{
         self, Callback, CallbackKind, Channel, TurnOutcome, described::Described, description, guard::Guard,
-        request, simulator::Simulator,
+        line::Line, request, simulator::Simulator,
     },
     domain::{
         lang::Lang,
@@ -100,7 +100,9 @@ fn the_simulators_wire_by_example() {
             continue;
         }
         let raw = fs::read(&path).expect("readable");
-        let callback = request::parse(&raw, CallbackKind::Ussd, NOW).expect("a request");
+        let is_mo = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("mo"));
+        let kind = if is_mo { CallbackKind::Mo } else { CallbackKind::Ussd };
+        let callback = request::parse(&raw, kind, NOW).expect("a request");
         let got = match simulator.decode(&callback) {
             Ok(inbound) => format!("{inbound:#?}\n"),
             Err(refusal) => format!("refused ({}): {refusal}\n", refusal.reason()),
@@ -112,7 +114,7 @@ fn the_simulators_wire_by_example() {
         assert_eq!(got, fs::read_to_string(&beside).unwrap_or_default(), "{}", path.display());
         checked += 1;
     }
-    assert!(checked >= 5, "{checked} examples");
+    assert!(checked >= 14, "{checked} examples");
 }
 
 /// The bundled vendors, the made-up ones and the simulator, put together once.
@@ -122,7 +124,7 @@ static CHANNELS: LazyLock<Vec<Box<dyn Channel>>> = LazyLock::new(|| {
         description::load(&Source::new(&file.display().to_string(), &text), &Findings::default())
     });
     let described = channel::all_described(&Findings::default()).into_iter().chain(made_up);
-    let described = described.map(|d| Described::new(d, Guard::Open, "IN".into()));
+    let described = described.map(|d| Described::new(d, Guard::Open, Line::of_examples("IN", [])));
     let mut channels: Vec<_> = described.map(|d| Box::new(d) as Box<dyn Channel>).collect();
     channels.push(Box::new(Simulator::new(Guard::Open, "IN".into())));
     channels

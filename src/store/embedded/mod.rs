@@ -85,6 +85,7 @@ use super::{
     Act, Claim, Claimed, Commit, Committed, Dead, Found, Health, Invite, Invited, Join, Joined, KeysFound,
     Life, Load, Loaded, Queue, Receipt, Received, Reserve, Reserved, Settle, Settled, Store, StoreError,
     Tally,
+    lock::{self, NotLocked},
 };
 use crate::domain::{
     id::{CitizenId, MtId, Partition, Revision, VendorKey},
@@ -94,7 +95,7 @@ use fault::Fault;
 use reader::{READERS, Readers};
 use rusqlite::Connection;
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
@@ -135,6 +136,15 @@ pub enum OpenError {
     },
 }
 
+impl From<NotLocked> for OpenError {
+    fn from(why: NotLocked) -> OpenError {
+        match why {
+            NotLocked::Held(path) => OpenError::Locked(path),
+            NotLocked::Io(path, error) => OpenError::Io { path, error },
+        }
+    }
+}
+
 /// The embedded store. Dropped, it finishes what waits and closes the file.
 pub struct Embedded {
     readers: Option<Readers>,
@@ -151,7 +161,7 @@ impl Embedded {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(at)?;
         }
-        let lock = lock(path)?;
+        let lock = lock::lock(path)?;
         let db = connect(path)?;
         work::end_leases(&db).map_err(|error| OpenError::Sqlite { path: path.into(), error })?;
         Embedded::start(db, Some(path), clock, Some(lock))
@@ -206,20 +216,6 @@ impl Embedded {
             Some(readers) => Box::pin(readers.ask(look)),
             None => Box::pin(self.writer.ask(look)),
         }
-    }
-}
-
-/// `<file>.lock`, locked until the value is dropped or the process dies.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
-    let at = |error| OpenError::Io { path: name.clone(), error };
-    let lock = File::options().create(true).truncate(false).write(true).open(&name).map_err(at)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(name)),
-        Err(TryLockError::Error(error)) => Err(at(error)),
     }
 }
 

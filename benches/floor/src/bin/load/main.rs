@@ -1,4 +1,4 @@
-//! Plays whole USSD dialogues against several targets in one alternating run, checks every answer, and writes one JSON
+//! Plays whole USSD dialogues, or dialogues of MOs, against several targets in one alternating run, checks every answer, and writes one JSON
 //! line a sample. `report` makes tables of them.
 //!
 //! Closed loop: each connection is one citizen after another, who answers as soon as the screen is there. Open loop
@@ -49,6 +49,9 @@ struct Args {
     /// Ends after so many dialogues, instead of after a time.
     #[arg(long)]
     dialogues: Option<usize>,
+    /// What is posted: steps of USSD dialogues, or MOs, one an answer.
+    #[arg(long, value_enum, default_value = "ussd")]
+    kind: Kind,
     /// The code that is dialled.
     #[arg(long, default_value = "*4545*1#")]
     code: String,
@@ -64,6 +67,15 @@ struct Args {
     /// A word for these samples, for `report` to group by.
     #[arg(long, default_value = "closed")]
     series: String,
+}
+
+/// What is posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Steps of a USSD dialogue, each with everything typed so far.
+    Ussd,
+    /// Messages from a phone, each with an id of its own; the answer holds no text.
+    Mo,
 }
 
 /// A server to be called.
@@ -129,6 +141,7 @@ fn measure(
     round: usize,
 ) -> Sample {
     let script = Script {
+        kind: args.kind,
         code: args.code.clone(),
         turns: args.turns.clone(),
         expect: args.expect.clone(),

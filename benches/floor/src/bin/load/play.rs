@@ -1,7 +1,7 @@
 //! One sample: many citizens against one target, for a while.
 
 use super::{
-    Target,
+    Kind, Target,
     http::Connection,
     machine::{self, Cpu},
 };
@@ -20,6 +20,8 @@ const MAX_BEHIND: usize = 100_000;
 
 /// What is played.
 pub struct Script {
+    /// What is posted.
+    pub kind: Kind,
     /// The code that is dialled.
     pub code: String,
     /// What is typed in each turn.
@@ -197,15 +199,11 @@ async fn dialogue(
     who: Caller,
     dice: &mut u64,
 ) -> Result<(), Broken> {
-    let Script { code, turns, expect, give_up_after, .. } = &stage.script;
-    let Caller { session, number } = who;
-    let mut form = format!(
-        "sessionId=ATUid_{session:016x}&phoneNumber=%2B{number}&serviceCode={}&networkCode=62120&text=",
-        escaped(code)
-    );
+    let Script { turns, expect, give_up_after, .. } = &stage.script;
+    let mut form = String::new();
     for (turn, (typed, beginning)) in turns.iter().zip(expect).enumerate().take(*give_up_after) {
-        if turn > 0 {
-            form.push_str(if turn > 1 { "%2A" } else { "" });
+        next_form(&stage.script, &who, turn, &mut form);
+        if turn > 0 || stage.script.kind == Kind::Mo {
             draw(typed, dice, &mut form);
         }
         let Some(began) = stage.next_turn(turn == 0).await else { return Ok(()) };
@@ -228,6 +226,25 @@ async fn dialogue(
         stage.seen.borrow_mut().dialogues += 1;
     }
     Ok(())
+}
+
+/// The form of a turn, up to what is typed now: a USSD step has everything typed before it, an MO stands by itself.
+fn next_form(script: &Script, who: &Caller, turn: usize, form: &mut String) {
+    let Caller { session, number } = who;
+    let written = match (script.kind, turn) {
+        (Kind::Ussd, 0) => write!(
+            form,
+            "sessionId=ATUid_{session:016x}&phoneNumber=%2B{number}&serviceCode={}&networkCode=62120&text=",
+            escaped(&script.code)
+        ),
+        (Kind::Ussd, 1) => Ok(()),
+        (Kind::Ussd, _) => write!(form, "%2A"),
+        (Kind::Mo, _) => {
+            form.clear();
+            write!(form, "from=%2B{number}&to=4545&id=ATMo_{session:016x}_{turn}&date=2026-11-24T09%3A12%3A03Z&text=")
+        }
+    };
+    written.expect("a String takes all");
 }
 
 impl Stage {

@@ -2,7 +2,9 @@
 //!
 //! Wrong answers are expected: the question is put again with a hint, and the third one that is not understood takes the
 //! way out. `0` goes back to correct an answer, and what was answered after it is asked again; so it is where a flow
-//! goes round. A long question is paged; [`MORE`] shows the rest.
+//! goes round. The same session goes on by USSD and by SMS: only how a question is put differs, which is `put`'s business.
+
+mod put;
 
 use super::{
     effect::{Effect, Fault, TimerKind},
@@ -19,14 +21,16 @@ use crate::{
         time::Timestamp,
     },
     expr::Scope,
-    text::{gsm::fits, heard::Heard, page},
+    text::{heard::Heard, page},
 };
-use std::borrow::Cow;
 
 /// The key that shows the rest of a long question. No option has it: ratings end at 10, choices at 9.
 pub const MORE: &str = "98";
 /// The key that goes back: to the page before, else to the answer before.
 pub const BACK: &str = "0";
+/// The key that says "you do not mean me", under the first question of an invitation. No option has it, and no slip of the
+/// finger on a short scale makes it.
+pub const NOT_ME: &str = "99";
 /// How many answers in a row may not be understood; the last of them takes the way out.
 pub const TRIES: u8 = 3;
 /// The page of a question before which something was said that leaves no room for it: [`MORE`] leads to its first page.
@@ -45,19 +49,21 @@ pub struct Step {
 
 /// Moves a session by one event. Nothing happens to one that is over.
 pub fn step(flow: &Flow, session: Session, event: Event, now: Timestamp) -> Step {
-    let mut walk =
-        Walk { flow, session, now, screen: Screen::default(), said: String::new(), effects: Vec::new() };
+    let mut walk = Walk::new(flow, session, now);
     match (&walk.session.place, event) {
         (Place::Over, _) => {}
-        (_, Event::Expired) => walk.expire(),
-        (Place::Fresh, Event::Dialled { typed, screen }) => walk.begin(&typed, screen),
-        (Place::Fresh, Event::Answered { on, .. }) => walk.begin("", screen_of(on)),
-        (Place::At { .. }, Event::Dialled { screen, .. }) => walk.show_again(screen),
-        (Place::At { .. }, Event::Answered { text, on }) => {
-            walk.screen = screen_of(on);
-            walk.answer(&text);
-        }
-        _ => {}
+        (_, Event::Expired | Event::Stopped) => walk.expire(),
+        (_, Event::NotMe { on }) => walk.on(on).not_me(),
+        (Place::Fresh, Event::Dialled { typed, screen }) => walk.on(Canvas::Screen(screen)).begin(&typed),
+        (Place::Fresh, Event::Answered { on, .. }) => walk.on(on).begin(""),
+        (Place::Fresh, Event::Opened | Event::Invited) => walk.on(Canvas::Sms).begin(""),
+        (Place::At { .. }, Event::Dialled { screen, .. }) => walk.on(Canvas::Screen(screen)).put_again(),
+        (Place::At { .. }, Event::Answered { text, on }) => walk.on(on).answer(&text),
+        (Place::At { .. }, Event::Opened) => walk.on(Canvas::Sms).put_again(),
+        (Place::At { .. }, Event::HandedOver) => walk.on(Canvas::Sms).remind(0),
+        (Place::At { .. }, Event::Reminded { nth }) => walk.on(Canvas::Sms).remind(nth),
+        // Nothing is open that could be put again; a session that is live was begun already.
+        (Place::Fresh, Event::HandedOver | Event::Reminded { .. }) | (Place::At { .. }, Event::Invited) => {}
     }
     Step { session: walk.session, effects: walk.effects }
 }
@@ -89,20 +95,17 @@ pub fn plain(words: &Words, language: Lang, on: Canvas) -> String {
         text.template.literal().unwrap_or(&text.fallback)
     };
     match on {
-        Canvas::Screen(screen) => page::only(said(form(screen)), screen),
-        Canvas::Sms => said(Form::Full).to_owned(),
+        Canvas::Screen(screen) => page::only(said(form(on)), screen),
+        Canvas::Sms => said(form(on)).to_owned(),
     }
 }
 
-fn screen_of(on: Canvas) -> Screen {
+fn form(on: Canvas) -> Form {
     match on {
-        Canvas::Screen(screen) => screen,
-        Canvas::Sms => Screen::default(),
+        Canvas::Sms => Form::Full,
+        Canvas::Screen(screen) if screen.latin => Form::Latin,
+        Canvas::Screen(_) => Form::Screen,
     }
-}
-
-fn form(screen: Screen) -> Form {
-    if screen.latin { Form::Latin } else { Form::Screen }
 }
 
 /// One step under way.
@@ -110,15 +113,37 @@ struct Walk<'a> {
     flow: &'a Flow,
     session: Session,
     now: Timestamp,
-    screen: Screen,
-    /// What `say` nodes want said before the next question.
+    /// Where the next question, or the last words, go.
+    on: Canvas,
+    /// What is to be said before the next question.
     said: String,
+    /// The DLT template of what was said last.
+    template: Option<&'a str>,
+    /// How many reminders of the open question were sent, this one included.
+    reminded: u8,
     effects: Vec<Effect>,
 }
 
 impl<'a> Walk<'a> {
-    fn begin(&mut self, typed: &str, screen: Screen) {
-        self.screen = screen;
+    fn new(flow: &'a Flow, session: Session, now: Timestamp) -> Walk<'a> {
+        Walk {
+            flow,
+            session,
+            now,
+            on: Canvas::Screen(Screen::default()),
+            said: String::new(),
+            template: None,
+            reminded: 0,
+            effects: Vec::new(),
+        }
+    }
+
+    fn on(&mut self, on: Canvas) -> &mut Walk<'a> {
+        self.on = on;
+        self
+    }
+
+    fn begin(&mut self, typed: &str) {
         let due = self.session.expires;
         self.effects.push(Effect::StartTimer { kind: TimerKind::Expiry, due });
         self.go(Target::Node(0));
@@ -138,13 +163,36 @@ impl<'a> Walk<'a> {
         self.over(answered.then_some(Status::Partial));
     }
 
-    /// A redial shows the open question from its first page, whole and without a hint: what went wrong may be days ago.
-    fn show_again(&mut self, screen: Screen) {
-        self.screen = screen;
+    /// Whoever was not meant hears that, and nothing is made of what was answered.
+    fn not_me(&mut self) {
+        self.over(None);
+        let words = &self.flow.texts.not_me;
+        self.said = self.engine(words).into_owned();
+        self.template = words.template(self.session.language);
+        self.say_last();
+    }
+
+    /// Whether "not me" stands under the open question: whoever answered anything was meant.
+    fn may_be_mistaken(&self) -> bool {
+        self.session.invited && self.session.answers.is_empty()
+    }
+
+    /// Who comes back gets the open question from its beginning, whole and without a hint: what went wrong may be days ago.
+    fn put_again(&mut self) {
         match self.node() {
-            Some((node, ..)) => self.show(node, 0, 0),
+            Some((node, ..)) => self.put(node, 0, 0),
             None => self.lost(),
         }
+    }
+
+    /// The open question goes out again to somebody who did not ask for it, so a session that lost its way ends without a word.
+    fn remind(&mut self, nth: u8) {
+        let Some((node, ..)) = self.node() else { return self.lose() };
+        self.reminded = nth;
+        if nth > 0 {
+            self.said = self.engine(&self.flow.texts.remind).into_owned();
+        }
+        self.put(node, 0, 0);
     }
 
     /// The node the session stands at, its page and its tries; `None` when the flow does not have it.
@@ -156,14 +204,17 @@ impl<'a> Walk<'a> {
 
     fn answer(&mut self, typed: &str) {
         let Some((node, page, tries)) = self.node() else { return self.lost() };
+        // An SMS has no pages.
+        let page = if self.on == Canvas::Sms { 0 } else { page };
         let heard = Heard::of(typed);
         let reading = node.kind.read(typed, &heard, self.session.language);
         match (heard.as_str(), reading) {
+            (NOT_ME, _) if self.may_be_mistaken() => self.not_me(),
             (BACK, _) => self.back(node, page),
             (SKIP, reading) if !matches!(reading, Reading::Skipped) => self.back(node, page),
-            (MORE, _) if page == PREFACE => self.show(node, 0, tries),
-            (MORE, _) if usize::from(page) + 1 < self.pages(node, tries).len() => {
-                self.show(node, page + 1, tries)
+            (MORE, _) if page == PREFACE => self.put(node, 0, tries),
+            (MORE, _) if self.has_page(node, page.saturating_add(1), tries) => {
+                self.put(node, page + 1, tries)
             }
             (_, Reading::Understood(value, goto)) => {
                 let said = typed.chars().take(node.kind.kept().min(SAID_MAX)).collect();
@@ -179,7 +230,7 @@ impl<'a> Walk<'a> {
                 self.go(target);
             }
             (_, Reading::Not) if tries + 1 >= TRIES => self.go(node.otherwise),
-            (_, Reading::Not) => self.show(node, 0, tries + 1),
+            (_, Reading::Not) => self.put(node, 0, tries + 1),
         }
     }
 
@@ -194,14 +245,14 @@ impl<'a> Walk<'a> {
     /// To the page before; on the first page to the last answer, which is taken back; at the first question nowhere.
     fn back(&mut self, node: &'a Node, page: u8) {
         if page > 0 && page != PREFACE {
-            return self.show(node, page - 1, self.tries());
+            return self.put(node, page - 1, self.tries());
         }
         while let Some(last) = self.session.answers.pop() {
             if let Some(at) = self.flow.nodes.iter().position(|n| n.id == last.node) {
                 return self.go(Target::Node(at));
             }
         }
-        self.show(node, 0, self.tries());
+        self.put(node, 0, self.tries());
     }
 
     fn tries(&self) -> u8 {
@@ -237,6 +288,7 @@ impl<'a> Walk<'a> {
             }
             let text = self.text(node, &node.words);
             self.say(&text);
+            self.template = node.words.template(self.session.language);
             target = self.onward(node);
         }
         self.lost();
@@ -245,19 +297,24 @@ impl<'a> Walk<'a> {
     fn complete(&mut self) {
         let answered = !self.session.answers.is_empty();
         self.over(answered.then_some(Status::Complete));
-        self.show_last();
+        self.say_last();
     }
 
     /// The flow does not have the node the session stands at: it ends politely, with what there is.
     fn lost(&mut self) {
+        self.lose();
+        self.said.clear();
+        self.say_last();
+    }
+
+    /// The same without a word.
+    fn lose(&mut self) {
         let node = match &self.session.place {
             Place::At { node, .. } => node.clone(),
             Place::Fresh | Place::Over => String::new(),
         };
         self.effects.push(Effect::Fault { node, fault: Fault::Lost });
         self.expire();
-        self.said.clear();
-        self.show_last();
     }
 
     fn over(&mut self, status: Option<Status>) {
@@ -265,136 +322,6 @@ impl<'a> Walk<'a> {
         self.effects.push(Effect::CancelTimer(TimerKind::Expiry));
         self.effects.push(Effect::Asked);
         self.effects.extend(status.map(Effect::Respond));
-    }
-
-    fn show_last(&mut self) {
-        let mut text = std::mem::take(&mut self.said);
-        if text.is_empty() {
-            text = self.engine(&self.flow.texts.over).into_owned();
-        }
-        if !fits(&text, self.screen) {
-            text = self.most_needed(&text);
-        }
-        self.effects.push(Effect::Show { text, end: true });
-    }
-
-    /// Nothing can follow the last screen. Of a text that does not fit it the part with the reference number is shown, else
-    /// its beginning.
-    fn most_needed(&self, text: &str) -> String {
-        let mut pages = page::pages(text, self.screen, |_, _| String::new());
-        let reference = self.session.response.reference();
-        let needed = pages.iter().position(|page| page.contains(&reference)).unwrap_or(0);
-        pages.swap_remove(needed)
-    }
-
-    /// Puts a new question, behind what is to be said before it. Where both leave no room for one another the question
-    /// has its own pages, which the citizen turns to.
-    fn ask(&mut self, node: &'a Node) {
-        if self.said.is_empty() {
-            return self.show(node, 0, 0);
-        }
-        let said = std::mem::take(&mut self.said);
-        let pages = self.pages(node, 0);
-        let together = format!("{said}\n{}", pages[0]);
-        if pages.len() == 1 && fits(&together, self.screen) {
-            return self.stand(node, 0, 0, together);
-        }
-        let more = format!("{MORE} {}", self.engine(&self.flow.texts.more));
-        let preface = page::pages(&said, self.screen, |_, _| more.clone()).swap_remove(0);
-        self.stand(node, PREFACE, 0, preface);
-    }
-
-    /// Puts a page of a question on the screen.
-    fn show(&mut self, node: &'a Node, page: u8, tries: u8) {
-        let mut pages = self.pages(node, tries);
-        let page = page.min(u8::try_from(pages.len() - 1).unwrap_or(u8::MAX));
-        let text = pages.swap_remove(usize::from(page));
-        self.stand(node, page, tries, text);
-    }
-
-    /// The session stands there now, and this is on the screen.
-    fn stand(&mut self, node: &'a Node, page: u8, tries: u8, text: String) {
-        match &mut self.session.place {
-            // The usual case keeps the name's allocation.
-            Place::At { node: at, page: on, tries: tried } if *at == node.id => (*on, *tried) = (page, tries),
-            place => *place = Place::At { node: node.id.clone(), page, tries },
-        }
-        self.effects.push(Effect::Show { text, end: false });
-    }
-
-    /// A question's pages: the text, the options, the keys that go elsewhere; after an answer that was not understood the
-    /// hint before it. Where that takes a page more, what the kind can do without gives way first. A yes and its meaning
-    /// stay on the page of their question, so there the hint gives way.
-    fn pages(&mut self, node: &'a Node, tries: u8) -> Vec<String> {
-        let text = self.text(node, &node.words);
-        let plain = self.paged(node, "", &text);
-        let hints = &self.flow.texts.hints;
-        let Some((_, hint)) = hints.iter().find(|(kind, _)| tries > 0 && *kind == node.kind.name()) else {
-            return plain;
-        };
-        let hint = self.engine(hint);
-        let mut rest: &str = &text;
-        loop {
-            let hinted = self.paged(node, &hint, rest);
-            if hinted.len() <= plain.len() {
-                return hinted;
-            }
-            match node.kind.shorter(rest) {
-                Some(shorter) => rest = shorter,
-                None if matches!(node.kind, Kind::YesNo(_)) => return plain,
-                None => return self.paged(node, &hint, &text),
-            }
-        }
-    }
-
-    fn paged(&mut self, node: &'a Node, hint: &str, text: &str) -> Vec<String> {
-        let flow = self.flow;
-        let mut body = String::with_capacity(hint.len() + text.len() + 64);
-        [hint, text].into_iter().filter(|part| !part.is_empty()).for_each(|part| line(&mut body, part));
-        node.kind.options(&flow.texts, &mut |key, words| {
-            line(&mut body, key);
-            body.push(' ');
-            body.push_str(&self.text(node, words));
-        });
-        if !self.session.answers.is_empty() {
-            let with_back = format!("{body}\n{BACK} {}", self.engine(&flow.texts.back));
-            if fits(&with_back, self.screen) {
-                return vec![with_back];
-            }
-        }
-        let more = self.engine(&flow.texts.more);
-        page::pages(&body, self.screen, |_, last| if last { String::new() } else { format!("{MORE} {more}") })
-    }
-
-    fn say(&mut self, text: &str) {
-        line(&mut self.said, text);
-    }
-
-    /// A node's text for this screen.
-    fn text(&mut self, node: &'a Node, words: &'a Words) -> Cow<'a, str> {
-        let text = words.pick(self.session.language, form(self.screen));
-        if let Some(literal) = text.template.literal() {
-            return Cow::Borrowed(literal);
-        }
-        match self.scoped(|scope| text.template.render(scope).map(Cow::into_owned)) {
-            Ok(rendered) => Cow::Owned(rendered),
-            Err(_) => {
-                self.fault(node, Fault::Text);
-                Cow::Borrowed(&text.fallback)
-            }
-        }
-    }
-
-    /// One of the engine's sentences; a name in it that cannot be filled in leaves the fallback.
-    fn engine(&self, words: &'a Words) -> Cow<'a, str> {
-        let text = words.pick(self.session.language, form(self.screen));
-        match text.template.literal() {
-            Some(literal) => Cow::Borrowed(literal),
-            None => {
-                let rendered = self.scoped(|scope| text.template.render(scope).map(Cow::into_owned));
-                rendered.map_or(Cow::Borrowed(&text.fallback), Cow::Owned)
-            }
-        }
     }
 
     /// A fault counts once a step, however often a text is tried for room.
@@ -422,11 +349,4 @@ impl<'a> Walk<'a> {
             reference: &reference,
         })
     }
-}
-
-fn line(text: &mut String, more: &str) {
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    text.push_str(more);
 }
