@@ -213,7 +213,7 @@ async fn a_queued_mt_takes_little_memory() {
 
 /// The figure itself: `cargo test --test it hundred_thousand -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes a minute; the one before it holds the same figure on a sixty-fourth"]
+#[ignore = "takes minutes; the one before it holds the same figure on a sixty-fourth"]
 async fn a_hundred_thousand_queued_mts() {
     let server = RedisServer::start();
     let used = || {
