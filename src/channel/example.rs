@@ -286,7 +286,7 @@ impl Trial<'_> {
     }
 
     fn arrival<'c>(&'c self, callback: &'c Callback) -> Arrival<'c> {
-        Arrival { callback, path: &callback.tail, country: &self.line.country }
+        Arrival { callback, path: &callback.tail, country: &self.line.country, code: "" }
     }
 
     fn gives(&mut self, raw: &At<String>, gives: &[Wanted]) {

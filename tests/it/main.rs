@@ -16,6 +16,7 @@ mod redis;
 mod redis_server;
 mod running;
 mod sms;
+mod sms_channels;
 mod spool;
 mod store;
 mod turn;
