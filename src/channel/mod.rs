@@ -300,7 +300,7 @@ fn secrets(
         let what = format!("the channel \"{}\" has no secret \"{name}\"", settings.id);
         error(settings.id_span.clone(), what, &format!("secret = {{ {name} = {{ env = \"NAME\" }} }}"));
     }
-    (found.len() == wanted.len()).then_some(found)
+    (found.len() == wanted.len() && found.len() == settings.secrets.len()).then_some(found)
 }
 
 /// The vendor's description, `None` inside for the simulator.

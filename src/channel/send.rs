@@ -169,6 +169,9 @@ impl Reader {
         if let [_, second, ..] = given[..] {
             let span = table.key_span(second).unwrap_or(table.span());
             table.error(span, "a request has one body", "form, json or body");
+            for key in &given {
+                table.value(key);
+            }
         }
         match given.first() {
             Some(&"form") => self.fields(table, "form").map(Payload::Form),

@@ -181,7 +181,7 @@ fn channel_decode_reads_messages_and_receipts() {
         "POST /in/at-sms/mo/s3cret\n\nfrom=%2B254711000001&to=22384&text=MAJI+2&id=9f1c&date=2026-03-02+09%3A59%3A45",
         0,
         serde_json::json!({
-            "in": [{ "kind": "mo", "from": "+254…0001", "to": "22384", "text": "MAJI 2", "id": "9f1c",
+            "in": [{ "kind": "mo", "from": "+25…0001", "to": "22384", "text": "MAJI 2", "id": "9f1c",
                      "at": "2026-03-02T09:59:45.000Z" }],
             "answer": answer,
         }),

@@ -24,8 +24,10 @@ use secrecy::ExposeSecret;
 const NOW: Timestamp = Timestamp(1_795_511_523_120);
 const REF: &str = "0123456789abcdef0123456789abcdef";
 
+type Built = (ChannelFacts, Box<dyn Channel>);
+
 /// Puts a channel together as the gateway does; the findings beside it.
-fn build(keys: &str) -> (Option<(ChannelFacts, Box<dyn Channel>)>, Vec<String>) {
+fn build(keys: &str) -> (Option<Built>, Vec<String>) {
     let text = format!("[[channel]]\nid = 'line'\n{keys}\n");
     let (source, findings) = (Source::new("c.toml", &text), Findings::default());
     let settings = Table::read(&source, &findings, |top| Settings::read(&top.tables("channel")[0]));
