@@ -25,9 +25,10 @@ pub mod text;
 // Floor 2: the engine, and which departments want a completion.
 pub mod flow;
 pub mod route;
-// Floor 3: memory, vendors, departments, wires.
+// Floor 3: memory, vendors, departments, wires, files of invitations.
 pub mod channel;
 pub mod department;
+pub mod invitations;
 pub mod link;
 pub mod store;
 // Floor 4: one event from end to end.

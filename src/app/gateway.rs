@@ -7,6 +7,7 @@
 use super::{Installation, KeyFileError, Stores, key_file};
 use crate::{
     domain::{id::DepartmentId, keys::Keys, lang::Lang, message::Bearer, time::Clock},
+    flow::graph::Flow,
     link::http::Http,
     store::{
         KeysFound, Queue, Store, StoreError,
@@ -223,16 +224,23 @@ impl Shared {
 fn phone(installation: &Installation) -> Option<Page> {
     let simulator = installation.config.channels.iter().find(|channel| channel.is_simulator())?;
     let flows = installation.shelf.flows();
-    let codes = flows.iter().flat_map(|flow| {
-        flow.ussd_codes.iter().map(|code| Code { code: code.clone(), title: flow.title.clone() })
-    });
+    let opening = |of: fn(&Flow) -> &Vec<String>| {
+        let all =
+            flows.iter().flat_map(|flow| of(flow).iter().map(|code| (code.clone(), flow.title.clone())));
+        all.map(|(code, title)| Code { code, title }).collect()
+    };
     let mut languages: Vec<Lang> = Vec::new();
     for language in flows.iter().flat_map(|flow| &flow.languages) {
         if !languages.contains(language) {
             languages.push(*language);
         }
     }
-    Some(Page::new(&Lines { channel: simulator.id.clone(), codes: codes.collect(), languages }))
+    Some(Page::new(&Lines {
+        channel: simulator.id.clone(),
+        codes: opening(|flow| &flow.ussd_codes),
+        words: opening(|flow| &flow.sms_words),
+        languages,
+    }))
 }
 
 /// A thread of its own for everything that runs by itself, so that a busy worker never delays a dial.
@@ -408,7 +416,7 @@ fn start_server(
 }
 
 /// Ends at SIGTERM or SIGINT, with its name.
-async fn stop_signal() -> &'static str {
+pub async fn stop_signal() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

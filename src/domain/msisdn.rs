@@ -3,7 +3,7 @@
 //! *Possible*, never *valid*: finer tables than the lengths of a country's numbers refuse good ones, because
 //! numbering plans change faster than tables do.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, Region};
 use std::fmt;
 
 /// The longest text that is looked at; a longer one is no number. E.164 has at most 15 digits; the rest is for blanks and signs.
@@ -78,6 +78,14 @@ impl Msisdn {
         good.then(|| Msisdn(text.into()))
     }
 
+    /// Surely a landline or a service number, by its country's numbering plan: no SMS reaches anybody there. A number that no
+    /// plan knows is none, because plans change faster than tables do.
+    pub fn is_landline(&self) -> bool {
+        use PhoneNumberType::{FixedLine, PremiumRate, SharedCost, TollFree, UAN, VoiceMail};
+        let kind = PHONE_NUMBER_UTIL.parse(&self.0, None).map(|n| PHONE_NUMBER_UTIL.get_number_type(&n));
+        matches!(kind, Ok(FixedLine | PremiumRate | SharedCost | TollFree | UAN | VoiceMail))
+    }
+
     /// The number itself, with plus. Every caller must have a reason: a wire, a sealed record, or a department with consent.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -125,6 +133,23 @@ mod tests {
         check(" + ", "IN", Err(NotMsisdn::Empty));
         check("+9194370000011111111111111111111111111111", "IN", Err(NotMsisdn::Impossible));
         check("+91+9437000001", "IN", Err(NotMsisdn::NotDigits));
+    }
+
+    #[test]
+    fn a_landline_is_one_only_where_the_plan_says_so() {
+        let table = [
+            ("+919437000001", false, "a mobile"),
+            ("+916742391234", true, "Bhubaneswar"),
+            ("+911123456789", true, "Delhi"),
+            ("+911800110001", true, "toll-free"),
+            ("+915437000001", false, "no plan knows it"),
+            ("+12015550123", false, "landline or mobile, nobody can tell"),
+            ("+254711000001", false, "a mobile elsewhere"),
+        ];
+        for (number, expected, what) in table {
+            let number = Msisdn::parse(number, "IN").expect(what);
+            assert_eq!(number.is_landline(), expected, "{what}");
+        }
     }
 
     #[test]

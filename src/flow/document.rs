@@ -11,6 +11,7 @@ pub struct Document {
     pub title: Option<At<String>>,
     pub languages: Vec<At<String>>,
     pub ussd_codes: Vec<At<String>>,
+    pub sms_words: Vec<At<String>>,
     pub expires: Option<At<Duration>>,
     pub remind: Option<At<Vec<Duration>>>,
     pub context: Vec<ContextEntry>,
@@ -105,11 +106,13 @@ const WORDS_MAX: i64 = 160;
 impl Document {
     /// Reads the top table of a flow file.
     pub fn read(top: &Table<'_>) -> Document {
+        let (ussd_codes, sms_words) = top.table("start").map(|start| ways_in(&start)).unwrap_or_default();
         let document = Document {
             id: top.required_text("id", "a short name in small letters: id = \"hospital-visit\""),
             title: top.required_text("title", "a name for people: title = \"After a hospital visit\""),
             languages: languages(top),
-            ussd_codes: top.table("start").map(|start| ussd_codes(&start)).unwrap_or_default(),
+            ussd_codes,
+            sms_words,
             expires: top.duration("expires"),
             remind: top.durations("remind"),
             context: top.table("context").map(|context| context_entries(&context)).unwrap_or_default(),
@@ -158,12 +161,13 @@ fn later(table: &Table<'_>, key: &str, what: &str) {
     }
 }
 
-fn ussd_codes(start: &Table<'_>) -> Vec<At<String>> {
-    let codes = start.texts("ussd").map(|list| list.value).unwrap_or_default();
-    later(start, "sms", "keywords by SMS");
+/// The USSD codes and the words that open the flow.
+fn ways_in(start: &Table<'_>) -> (Vec<At<String>>, Vec<At<String>>) {
+    let list = |key| start.texts(key).map(|list| list.value).unwrap_or_default();
+    let ways = (list("ussd"), list("sms"));
     later(start, "missed_call", "missed calls");
     start.finish();
-    codes
+    ways
 }
 
 fn context_entries(context: &Table<'_>) -> Vec<ContextEntry> {

@@ -1,6 +1,6 @@
 //! A checked flow: links are indices, nothing dangles, every text has every language and a fallback. Made by `check` only.
 
-use super::node::Kind;
+use super::{control::ControlWords, node::Kind};
 use crate::{
     domain::{
         id::{FlowId, Revision},
@@ -175,6 +175,8 @@ impl Words {
 /// What the engine itself can utter, by the key of `flows/texts.toml`.
 #[derive(Debug)]
 pub struct EngineTexts {
+    /// The bare words about the programme itself, in the form that [`super::entry::control`] compares.
+    pub control: ControlWords,
     /// "That was not understood", with the hint for the kind, by kind name.
     pub hints: Vec<(&'static str, Words)>,
     /// The word beside the key that shows the rest of a long page.

@@ -3,8 +3,9 @@
 
 use super::{
     check::words::{Writer, speaks},
+    control::{self, ControlWords, Written},
     document::{WordsEntry, languages, text_entries},
-    graph::{EngineTexts, Words},
+    graph::{EngineTexts, Forms, Words},
 };
 use crate::{
     domain::lang::Lang,
@@ -41,6 +42,10 @@ pub struct TextsDocument {
     source: Source,
     languages: Vec<Lang>,
     entries: Vec<(At<String>, WordsEntry)>,
+    words: Vec<Written>,
+    control: ControlWords,
+    /// Stands in for what this file does not have.
+    spare: Option<Box<TextsDocument>>,
 }
 
 /// The engine's texts in every language of the file, for whoever speaks before there is a flow; tells every fault.
@@ -59,24 +64,60 @@ pub(super) fn names() -> Names {
 impl TextsDocument {
     /// Reads the file.
     pub(super) fn read(source: &Source, findings: &Findings) -> TextsDocument {
-        let (languages, entries) = Table::read(source, findings, |top| {
-            let languages = languages(top);
-            let entries = text_entries(top, &["languages"]);
-            (languages, entries)
+        let (languages, entries, words) = Table::read(source, findings, |top| {
+            (languages(top), text_entries(top, &["languages", control::KEY]), control::read(top))
         });
         let languages = parse_languages(source, findings, &languages);
-        TextsDocument { source: source.clone(), languages, entries }
+        let control = control::words(&words);
+        TextsDocument { source: source.clone(), languages, entries, words, control, spare: None }
+    }
+
+    /// With another file to stand in for what this one does not have, being older.
+    pub(super) fn with_spare(self, spare: TextsDocument) -> TextsDocument {
+        let control = if self.words.is_empty() { spare.control.clone() } else { self.control };
+        TextsDocument { control, spare: Some(Box::new(spare)), ..self }
+    }
+
+    /// The words about the programme itself.
+    pub(super) fn control(&self) -> &ControlWords {
+        &self.control
     }
 
     /// All its texts, with every fault.
     pub(super) fn checked(&self, findings: &Findings) -> Option<EngineTexts> {
         known_keys(&self.source, findings, &self.entries);
+        self.words_checked(findings);
         let names = names();
         let writer = Writer { source: &self.source, findings, names: &names, without: &|_, _| None };
         for (_, entry) in &self.entries {
             writer.spoken_only(entry, &self.languages);
         }
         self.laid_over(&[], &self.languages, &writer, findings)
+    }
+
+    fn words_checked(&self, findings: &Findings) {
+        if self.words.is_empty() && self.spare.is_some() {
+            return;
+        }
+        control::check(&self.source, findings, &self.words);
+        let tags = self.words.iter().map(|written| &written.language);
+        let mut unknown: Vec<_> =
+            tags.filter(|tag| !Lang::parse(&tag.value).is_some_and(|lang| self.speaks(lang))).collect();
+        unknown.dedup_by_key(|tag| tag.span.start);
+        for tag in unknown {
+            let what = format!("`{}` is none of the languages of this file", tag.value);
+            findings.error(&self.source, tag.span.clone(), what, "put its words under one of them");
+        }
+    }
+
+    /// A text out of the file that stands in; where that has not got the language, in its first.
+    fn spare(&self, key: &str, lang: Lang, names: &Names) -> Option<Forms> {
+        let spare = self.spare.as_deref()?;
+        let (_, entry) = spare.entries.iter().find(|(known, _)| known.value == key)?;
+        let spoken = if speaks(entry, lang) { lang } else { *spare.languages.first()? };
+        let findings = Findings::default();
+        let writer = Writer { source: &spare.source, findings: &findings, names, without: &|_, _| None };
+        writer.forms(entry, spoken, &|_| true)
     }
 
     /// The engine's texts in `languages`, with a flow's own entries laid over. Faults in `own` go to `writer`; those of this file
@@ -98,7 +139,7 @@ impl TextsDocument {
             let forms = |lang: Lang| match (mine, theirs) {
                 (Some(mine), _) if speaks(mine, lang) => writer.forms(mine, lang, &sure),
                 (_, Some(theirs)) if speaks(theirs, lang) => base.forms(theirs, lang, &sure),
-                _ => None,
+                _ => self.spare(key, lang, &names),
             };
             let missing: Vec<Lang> = languages
                 .iter()
@@ -107,7 +148,9 @@ impl TextsDocument {
                 })
                 .copied()
                 .collect();
-            self.tell_missing(key, theirs, &missing, base_findings);
+            if self.spare.is_none() {
+                self.tell_missing(key, theirs, &missing, base_findings);
+            }
             let all = languages.iter().map(|lang| Some((*lang, forms(*lang)?)));
             all.collect::<Option<Vec<_>>>().map(Words)
         };
@@ -130,6 +173,7 @@ impl TextsDocument {
             not_me,
         ] = KEYS.map(words);
         Some(EngineTexts {
+            control: self.control.clone(),
             hints: hints.into_iter().collect::<Option<_>>()?,
             more: more?,
             back: back?,

@@ -61,6 +61,11 @@ impl Heard {
         &self.0
     }
 
+    /// The same without any blank, to compare with a word that stands alone: people write "not me", "notme" and "help?".
+    pub fn bare(&self) -> String {
+        self.0.trim_end_matches('?').replace(' ', "")
+    }
+
     /// Nothing was typed, or nothing that can be seen.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

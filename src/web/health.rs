@@ -1,6 +1,6 @@
-//! Alive, ready, metrics, and the phone page: the operators' side.
+//! Alive, ready, metrics: the operators' side.
 
-use super::{Hall, TurnMetrics, guard, phone::Page};
+use super::{Hall, TurnMetrics, guard};
 use crate::{
     domain::metric,
     store::{Health, Queue, Tally},
@@ -85,27 +85,4 @@ fn tell(queue: &str, tally: &Tally, overdue_s: f64) {
     gauge(metric::QUEUE_WAITING, *waiting as f64);
     gauge(metric::QUEUE_DEAD, *dead as f64);
     gauge(metric::QUEUE_OLDEST_SECONDS, overdue_s);
-}
-
-/// `/phone`: the simulator's phone.
-pub async fn phone(request: HttpRequest, hall: Data<Hall>) -> HttpResponse {
-    if let Some(refusal) = guard::refusal(&request, hall.token.as_ref()) {
-        return refusal;
-    }
-    match &hall.phone {
-        Some(page) => page_response(page),
-        None => super::problem::problem(
-            StatusCode::NOT_FOUND,
-            "no channel of the vendor `simulator` is configured",
-        ),
-    }
-}
-
-fn page_response(page: &Page) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header(("Content-Security-Policy", page.policy.as_str()))
-        .insert_header(("X-Content-Type-Options", "nosniff"))
-        .insert_header(("Referrer-Policy", "no-referrer"))
-        .body(page.html.clone())
 }

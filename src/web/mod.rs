@@ -1,17 +1,19 @@
 //! Floor 5: doors. The route table, and what is told to whom when something is refused.
 //!
 //! Telcos come in by `/in/{channel}/{mo|ussd|dlr|missed-call}[/{secret}][/{tail…}]`, by any method. The operators' side has
-//! `/healthz`, `/readyz`, `/metrics`, `/phone` and the simulator's own `/in/…`, on a listener of its own or beside the telcos'.
+//! `/healthz`, `/readyz`, `/metrics`, `/phone`, `/phone/thread` and the simulator's own `/in/…`, on a listener of its own or beside the telcos'.
 
 mod callback;
 mod guard;
 mod health;
+mod invitations;
 mod limit;
 mod meter;
 pub mod phone;
 mod problem;
 mod settings;
 mod sms;
+mod thread;
 mod ussd;
 
 pub use callback::{Door, Doors, Tracker};
@@ -73,10 +75,14 @@ pub fn routes(config: &mut ServiceConfig, hall: Hall, side: Side) {
     config.route("/in/{channel}/{kind}", web::route().to(callback::callback));
     config.route("/in/{channel}/{kind}/{tail:.*}", web::route().to(callback::callback));
     if side != Side::Telcos {
+        let invitations = web::resource("/v1/invitations").route(web::post().to(invitations::take));
+        config.service(invitations.default_service(web::route().to(invitations::post_only)));
         config.service(read_only("/healthz", health::alive));
         config.service(read_only("/readyz", health::ready));
         config.service(read_only("/metrics", health::metrics));
-        config.service(read_only("/phone", health::phone));
+        config.service(read_only("/phone", thread::page));
+        let thread = web::resource("/phone/thread").route(web::post().to(thread::thread));
+        config.service(thread.default_service(web::route().to(problem::post_only)));
     }
     config.default_service(web::route().to(problem::nothing_here));
 }

@@ -20,14 +20,16 @@ pub struct Lines {
     pub channel: ChannelId,
     /// The codes that open a flow; the first is what the page begins with.
     pub codes: Vec<Code>,
+    /// The words that open a flow by SMS, in the place of codes.
+    pub words: Vec<Code>,
     /// The languages that can be asked for; the first is what the page begins with.
     pub languages: Vec<Lang>,
 }
 
-/// A code that opens a flow.
+/// A code or a word that opens a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code {
-    /// As it is dialled, such as `*4545*1#`.
+    /// As it is dialled or written, such as `*4545*1#`.
     pub code: String,
     /// The flow's title, for people.
     pub title: String,
@@ -38,6 +40,8 @@ pub struct Code {
 pub struct Page {
     /// A whole document, UTF-8.
     pub html: String,
+    /// The channel that it speaks to.
+    pub channel: ChannelId,
     /// Its `Content-Security-Policy`; serve it with nothing less.
     pub policy: String,
 }
@@ -45,19 +49,26 @@ pub struct Page {
 impl Page {
     /// The page for these lines. Without a language it speaks English.
     pub fn new(lines: &Lines) -> Page {
-        Page { html: SOURCE.replacen(PLACE, &data(lines), 1), policy: policy() }
+        Page {
+            html: SOURCE.replacen(PLACE, &data(lines), 1),
+            channel: lines.channel.clone(),
+            policy: policy(),
+        }
     }
 }
 
 /// The lines as JSON that can stand inside a script element: no `<` ends it early, whatever a title says.
 fn data(lines: &Lines) -> String {
-    let Lines { channel, codes, languages } = lines;
-    let codes: Vec<_> = codes.iter().map(|c| json!({ "code": c.code, "title": c.title })).collect();
+    let Lines { channel, codes, words, languages } = lines;
+    let opening = |all: &[Code]| -> Vec<_> {
+        all.iter().map(|c| json!({ "code": c.code, "title": c.title })).collect()
+    };
+    let (codes, words) = (opening(codes), opening(words));
     let mut languages: Vec<_> = languages.iter().map(Lang::as_str).collect();
     if languages.is_empty() {
         languages.push(Lang::EN.as_str());
     }
-    json!({ "channel": channel.as_str(), "codes": codes, "languages": languages })
+    json!({ "channel": channel.as_str(), "codes": codes, "words": words, "languages": languages })
         .to_string()
         .replace('<', "\\u003c")
 }
@@ -85,6 +96,7 @@ mod tests {
         Page::new(&Lines {
             channel: ChannelId::parse("phone").unwrap(),
             codes: vec![Code { code: "*4545*1#".into(), title: title.into() }],
+            words: vec![Code { code: "VISIT".into(), title: title.into() }],
             languages: ["or", "en"].map(|tag| Lang::parse(tag).unwrap()).to_vec(),
         })
     }
@@ -99,6 +111,7 @@ mod tests {
         let expected = json!({
             "channel": "phone",
             "codes": [{ "code": "*4545*1#", "title": "After a hospital visit" }],
+            "words": [{ "code": "VISIT", "title": "After a hospital visit" }],
             "languages": ["or", "en"],
         });
         assert_eq!(lines_of(&page("After a hospital visit")), expected);
@@ -115,13 +128,18 @@ mod tests {
 
     #[test]
     fn a_gateway_without_flows_still_has_a_phone() {
-        let none = Lines { channel: ChannelId::parse("phone").unwrap(), codes: vec![], languages: vec![] };
+        let none = Lines {
+            channel: ChannelId::parse("phone").unwrap(),
+            codes: vec![],
+            words: vec![],
+            languages: vec![],
+        };
         assert_eq!(lines_of(&Page::new(&none))["languages"], json!(["en"]));
     }
 
     #[test]
     fn the_policy_lets_nothing_else_run() {
-        let Page { html, policy } = page("x");
+        let Page { html, policy, channel: _ } = page("x");
         assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
         for outside in ["http://", "https://", "style=", "onclick", "@import", "url("] {

@@ -31,7 +31,16 @@ pub async fn nothing_here() -> HttpResponse {
 
 /// For a path that can only be read.
 pub async fn read_only() -> HttpResponse {
-    let mut refusal = problem(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET and HEAD only");
-    refusal.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+    takes("this path takes GET and HEAD only", "GET, HEAD")
+}
+
+/// For a path that is asked by POST.
+pub async fn post_only() -> HttpResponse {
+    takes("this path takes POST only", "POST")
+}
+
+fn takes(detail: &str, allowed: &'static str) -> HttpResponse {
+    let mut refusal = problem(StatusCode::METHOD_NOT_ALLOWED, detail);
+    refusal.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     refusal
 }

@@ -7,7 +7,7 @@ use matamat::{
         id::{ChannelId, ResponseId, Version},
         keys::Sealed,
         lang::Lang,
-        message::{Bearer, Screen},
+        message::{Bearer, Coding, Screen},
         time::Timestamp,
     },
     findings::{Findings, Source},
@@ -20,7 +20,7 @@ use matamat::{
         step::{self, DIRECT_MAX, Step, TRIES, step},
     },
     store::record::Record,
-    text::{gsm::fits, heard::Heard},
+    text::{gsm::fits, heard::Heard, segments::segments},
 };
 use proptest::prelude::*;
 use std::{sync::LazyLock, time::Duration};
@@ -734,11 +734,14 @@ fn a_session_goes_on_by_the_other_bearer() {
 fn whoever_was_not_meant_says_so_on_the_first_question_of_an_invitation() {
     let flow = &FLOWS[0];
     let invited = || Session { invited: true, ..fresh(flow, 1) };
-    let first = "How were you treated at the hospital?\n1 very badly - 5 very well\n99 Not me";
+    let first =
+        "How were you treated at the hospital?\nReply with a number: 1 very badly - 5 very well\n99 Not me";
     let asked = stepped(flow, invited(), Event::Invited);
     assert_eq!(sent(&asked), [(first, true)]);
+    assert_eq!(segments(first), (Coding::Gsm7, 1));
     assert!(asked.effects.iter().any(|effect| matches!(effect, Effect::StartTimer { .. })));
     let screen = dialled(flow, invited(), "", Screen::default());
+    let first = "How were you treated at the hospital?\n1 very badly - 5 very well\n99 Not me";
     assert_eq!(shown(&screen), [(first, false)]);
 
     let sorry = "Thank you. Sorry to have troubled you.";

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A room, and the rooms it may import besides itself. Whoever is not named may be imported by nobody but the roof.
-const TABLE: [(&str, &[&str]); 16] = [
+const TABLE: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("fail", &[]),
     ("findings", &["domain"]),
@@ -19,9 +19,10 @@ const TABLE: [(&str, &[&str]); 16] = [
     ("channel", &["domain", "findings", "text", "expr"]),
     ("department", &["domain", "findings", "text", "expr"]),
     ("link", &["domain", "fail"]),
+    ("invitations", &["domain"]),
     ("turn", &["domain", "text", "flow", "route", "store", "fail"]),
     ("work", &["domain", "store", "channel", "department", "link", "turn", "fail"]),
-    ("web", &["domain", "findings", "store", "channel", "turn", "fail"]),
+    ("web", &["domain", "findings", "store", "channel", "invitations", "turn", "fail"]),
     ("config", &["findings", "channel", "department", "route", "store", "web"]),
     ("telemetry", &["domain", "config"]),
 ];

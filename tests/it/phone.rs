@@ -32,6 +32,8 @@ enum Said {
         status: u16,
         detail: &'static str,
     },
+    /// A message was taken.
+    Taken,
     /// The answer breaks off in the middle.
     Cut,
 }
@@ -39,7 +41,8 @@ enum Said {
 /// A gateway that says what it was told to say and remembers what it heard.
 struct Pretend {
     url: String,
-    heard: Arc<Mutex<Vec<Value>>>,
+    heard: Heard,
+    thread: Heard,
     handle: ServerHandle,
 }
 
@@ -51,17 +54,21 @@ impl Pretend {
         let lines = Lines {
             channel: ChannelId::parse("phone").unwrap(),
             codes: vec![Code { code: "*4545*1#".into(), title: "After a hospital visit".into() }],
+            words: vec![Code { code: "VISIT".into(), title: "After a hospital visit".into() }],
             languages: ["or", "en", "hi"].map(|tag| Lang::parse(tag).unwrap()).to_vec(),
         };
         let page = Page::new(&lines);
         let heard = Heard::default();
         let script: Script = Arc::new(Mutex::new(script.iter().cloned().collect()));
-        let state = (page, Arc::clone(&heard), script);
+        let thread = Heard::default();
+        let state = (page, Arc::clone(&heard), script, Arc::clone(&thread));
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(web::Data::new(state.clone()))
                 .route("/phone", web::get().to(page_of))
                 .route("/in/phone/ussd", web::post().to(answer))
+                .route("/in/phone/mo", web::post().to(answer))
+                .route("/phone/thread", web::post().to(thread_of))
         })
         .workers(1)
         .bind("127.0.0.1:0")
@@ -70,7 +77,7 @@ impl Pretend {
         let server = server.run();
         let handle = server.handle();
         actix_web::rt::spawn(server);
-        Pretend { url, heard, handle }
+        Pretend { url, heard, thread, handle }
     }
 
     /// The steps heard so far, as `event step input language`, and whether all were of one session.
@@ -97,15 +104,33 @@ impl Pretend {
             .len()
     }
 
+    /// The messages heard so far, and their ids.
+    fn messages(&self) -> Vec<(String, String)> {
+        let heard = self.heard.lock().unwrap();
+        let word = |mo: &Value, key: &str| mo[key].as_str().expect("a text").to_owned();
+        heard.iter().map(|mo| (word(mo, "text"), word(mo, "id"))).collect()
+    }
+
+    /// Something comes to the citizen.
+    fn comes(&self, id: &str, text: &str, language: &str) {
+        let line = json!({ "id": id, "text": text, "at": "2026-11-24T09:12:03.120Z", "language": language });
+        self.thread.lock().unwrap().push(line);
+    }
+
     async fn stop(self) {
         self.handle.stop(false).await;
     }
 }
 
-type State = web::Data<(Page, Heard, Script)>;
+type State = web::Data<(Page, Heard, Script, Heard)>;
+
+async fn thread_of(state: State, asked: web::Json<Value>) -> HttpResponse {
+    assert_eq!(*asked, json!({ "msisdn": "+919437000001" }));
+    HttpResponse::Ok().json(json!({ "lines": *state.3.lock().unwrap() }))
+}
 
 async fn page_of(state: State) -> HttpResponse {
-    let Page { html, policy } = &state.0;
+    let Page { html, policy, channel: _ } = &state.0;
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header(("Content-Security-Policy", policy.as_str()))
@@ -125,6 +150,7 @@ async fn answer(state: State, step: web::Json<Value>) -> HttpResponse {
                     .to_string(),
             )
         }
+        Some(Said::Taken) => HttpResponse::Ok().json(json!({})),
         Some(Said::Cut) => {
             let torn = vec![Ok(web::Bytes::from_static(b"{\"text\":")), Err(std::io::Error::other("cut"))];
             HttpResponse::Ok().body(BodyStream::new(futures_util::stream::iter(torn)))
@@ -388,7 +414,116 @@ async fn check_access(device: Device, name: &str) {
     browser.enter("4").await;
     settled(&browser).await;
     look("over").await;
+    browser.ask("document.getElementById('tab-sms').click()").await;
+    look("no-messages").await;
+    gateway.comes("m-1", QUESTION, "or");
+    gateway.comes("m-2", "How were you treated at the hospital? Reply 1 to 5.", "en");
+    browser.until("document.querySelectorAll('.line').length === 2").await;
+    browser.ask("document.getElementById('text').focus()").await;
+    browser.enter("୪").await;
+    browser.until("document.querySelector('.line.mine')").await;
+    look("messages").await;
     gateway.stop().await;
+}
+
+const LINES: &str = "[...document.querySelectorAll('.line')].map(({ children: [who, words] }) => who.textContent + words.textContent)";
+
+/// Until no message is under way.
+async fn sent(browser: &Browser) {
+    browser.until("document.getElementById('write').getAttribute('aria-busy') === 'false'").await;
+}
+
+#[actix_web::test]
+async fn a_message_is_sent_once_and_what_comes_stands_beside_it() {
+    let away = Said::Problem { status: 503, detail: "the store is away" };
+    let (gateway, browser) = opened(LAPTOP, &[Said::Cut, Said::Taken, away.clone(), away, Said::Taken]).await;
+    browser.ask("document.getElementById('text').focus()").await;
+    browser.enter("VISIT").await;
+    sent(&browser).await;
+    let messages = gateway.messages();
+    assert_eq!(messages.len(), 2, "the first answer was lost, so it went again");
+    assert_eq!(messages[0], messages[1], "the very same message, by which the gateway knows it");
+    assert!(messages[0].0 == "VISIT" && messages[0].1.len() == 32, "{messages:?}");
+    assert_eq!(browser.text("document.querySelector('.line.mine p').textContent").await, "VISIT");
+    assert_eq!(browser.text("document.getElementById('text').value").await, "");
+    assert_eq!(browser.text(FOCUS).await, "text", "the next key is the answer");
+
+    gateway.comes("m-1", QUESTION, "or");
+    browser.until("document.querySelectorAll('.line').length === 2").await;
+    let incoming = "document.querySelector('.line:not(.mine) p')";
+    assert_eq!(browser.text(&format!("{incoming}.textContent")).await, QUESTION);
+    assert_eq!(browser.text(&format!("{incoming}.lang")).await, "or");
+    assert_eq!(browser.text("document.getElementById('log').getAttribute('role')").await, "log");
+    assert_eq!(browser.text("document.querySelector('.line:not(.mine) .unseen').textContent").await, "ଆସିଛି: ");
+    browser.picture("laptop-thread").await;
+
+    browser.enter("4").await;
+    sent(&browser).await;
+    let status = browser.text("document.getElementById('sms-status').textContent").await;
+    assert!(status.ends_with("the store is away"), "{status}");
+    assert_eq!(browser.text("document.getElementById('text').value").await, "4", "the text is not lost");
+    browser.enter("").await;
+    sent(&browser).await;
+    let messages = gateway.messages();
+    assert_eq!(messages.len(), 5);
+    assert!(messages[2] == messages[3] && messages[3] == messages[4], "{messages:?}");
+    assert_ne!(messages[0].1, messages[4].1);
+    // A later look brings the same lines again, and shows none twice.
+    gateway.comes("m-2", THANKS, "or");
+    browser.until("document.querySelectorAll('.line').length === 4").await;
+    assert_eq!(
+        browser.ask("document.querySelectorAll('.line.mine').length").await,
+        2,
+        "{}",
+        browser.ask(LINES).await
+    );
+    gateway.stop().await;
+}
+
+#[actix_web::test]
+async fn on_a_small_screen_messages_are_a_second_page_that_counts_what_came() {
+    let (gateway, browser) = opened(PHONE, &[]).await;
+    let label = "document.getElementById('tab-sms').textContent";
+    let shown = "[...document.querySelectorAll('#phone, #messages')].filter((it) => it.offsetParent).map((it) => it.id).join()";
+    browser.ask("document.querySelector('[value=en]').click()").await;
+    assert_eq!(
+        (browser.text(label).await.as_str(), browser.text(shown).await.as_str()),
+        ("Messages", "phone")
+    );
+    browser.until("performance.getEntriesByName(location.origin + '/phone/thread').length > 0").await;
+    gateway.comes("m-1", "Good morning", "en");
+    gateway.comes("m-2", "ନମସ୍କାର", "or");
+    browser.until(&format!("{label} === 'Messages (2)'")).await;
+    browser.ask("document.getElementById('tab-sms').focus()").await;
+    browser.enter("").await;
+    assert_eq!(
+        (browser.text(label).await.as_str(), browser.text(shown).await.as_str()),
+        ("Messages", "messages")
+    );
+    assert_eq!(browser.ask(LINES).await, json!(["Received: Good morning", "Received: ନମସ୍କାର"]));
+    assert_eq!(browser.text("document.getElementById('tab-sms').getAttribute('aria-pressed')").await, "true");
+    gateway.stop().await;
+}
+
+#[actix_web::test]
+async fn a_word_by_sms_brings_its_question_into_the_thread() {
+    let home = Home::new("", "");
+    let gateway = home.start();
+    let browser = Browser::start(LAPTOP).await;
+    browser.open(&format!("http://{}/phone", gateway.address)).await;
+    browser.ask("document.getElementById('text').focus()").await;
+    let word = browser.text("lines.words[0].code").await;
+    assert!(!word.is_empty(), "a bundled flow is opened by a word");
+    browser.enter(&word).await;
+    sent(&browser).await;
+    browser.until("document.querySelectorAll('.line:not(.mine)').length > 0").await;
+    assert_eq!(browser.ask("document.querySelector('.line').className").await, "line mine", "the word first");
+    browser.enter("5").await;
+    sent(&browser).await;
+    browser.until("document.querySelectorAll('.line:not(.mine)').length > 1").await;
+    browser.picture("gateway-thread").await;
+    let log = gateway.terminate();
+    assert!(!log.contains("9437000001"), "{log}");
 }
 
 #[actix_web::test]

@@ -128,6 +128,34 @@ fn each_kind_comes_to_its_own_door() {
     }
 }
 
+/// Signed over the address that the vendor was told, its secret included; the value is by another hand than ours.
+#[test]
+fn twilio_is_let_in_by_its_signature() {
+    let keys = format!(
+        "{TWILIO}secret = {{ account_sid = 'AC1', auth_token = 'example-twilio-token' }}\nauth = {{ secret = 's3cret' }}"
+    );
+    let codec = build(&keys).0.expect("good").1;
+    let decode = |path: &str, signature: &str, from: &str| {
+        codec.decode(&raw(
+            CallbackKind::Mo,
+            &format!(
+                "POST {path}\nHost: other.example\nContent-Type: application/x-www-form-urlencoded\n{signature}\n\n\
+                 AccountSid=AC11111111111111111111111111111111&Body=Road+bad+&From=%2B{from}&\
+                 MessageSid=SM22222222222222222222222222222222&NumMedia=0&To=%2B15005550010"
+            ),
+        ))
+    };
+    let good = "X-Twilio-Signature: gwGmav6aM2OeqVjgy176Bc6dTLM=";
+    let inbound = decode("/in/line/mo/s3cret", good, "919437000010").expect("signed");
+    assert!(matches!(&inbound[..], [Inbound::Mo(mo)] if mo.text == "Road bad "), "{inbound:?}");
+    let unsigned = Err(Refusal::Unauthorized("the signature is wrong or missing".into()));
+    assert_eq!(decode("/in/line/mo/s3cret", good, "919437000011"), unsigned);
+    assert_eq!(decode("/in/line/mo/s3cret/", "X-Other: 1", "919437000010"), unsigned);
+    assert_eq!(decode("/in/line/mo/s3cret?x=1", good, "919437000010"), unsigned);
+    let no_secret = Err(Refusal::Unauthorized("the secret in the path is wrong or missing".into()));
+    assert_eq!(decode("/in/line/mo", good, "919437000010"), no_secret);
+}
+
 fn mt(text: &str) -> Mt {
     Mt {
         id: MtId::parse(REF).expect("an id"),

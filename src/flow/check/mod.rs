@@ -5,6 +5,8 @@
 
 mod links;
 mod nodes;
+mod size;
+pub(super) mod start;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,8 @@ use crate::{
     expr::{Names, RESERVED, Type},
     findings::{At, Findings, Source, Table},
 };
-use std::{ops::Range, time::Duration};
+use start::Taken;
+use std::ops::Range;
 use words::Writer;
 
 pub use stored::reload;
@@ -30,14 +33,6 @@ pub use stored::reload;
 const LONGEST_FILE: usize = 256 * 1024;
 /// The most nodes of a flow.
 const MOST_NODES: usize = 100;
-/// How long a session lives when the flow does not say.
-const EXPIRES: Duration = Duration::from_secs(48 * 3600);
-/// The shortest and the longest life of a session.
-const LIFE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(30 * 86_400)];
-/// The most reminders of one question: a citizen is asked, not pestered.
-const MOST_REMINDERS: usize = 5;
-/// How long a citizen has at least before the first.
-const SOONEST_REMINDER: Duration = Duration::from_secs(60);
 /// The longest value of a name of the context that declares no `max`, in characters.
 const CONTEXT_MAX: usize = 30;
 
@@ -47,19 +42,23 @@ pub fn load(flow: &Source, texts: &Source, findings: &Findings) -> Option<Flow> 
 }
 
 /// Checks all flows of an installation with the engine's texts; gives those that are without a fault. Two flows with one
-/// id or one USSD code are a fault of the later.
+/// id, one USSD code or one word are a fault of the later.
 pub fn load_all(flows: &[Source], texts: &Source, findings: &Findings) -> Vec<Flow> {
     let before = findings.errors();
     let base = TextsDocument::read(texts, findings);
     base.checked(findings);
-    let texts_are_good = findings.errors() == before;
+    over(flows, &base, findings.errors() == before, findings)
+}
+
+/// Checks flows over texts that were read.
+fn over(flows: &[Source], base: &TextsDocument, texts_are_good: bool, findings: &Findings) -> Vec<Flow> {
     let mut good = Vec::new();
     let mut taken = Taken::default();
     for source in flows {
         let before = findings.errors();
         let document = read(source, findings);
         taken.claim(source, &document, findings);
-        let flow = Checker::new(source, findings, &document, &base).flow();
+        let flow = Checker::new(source, findings, &document, base).flow();
         let flow = flow.filter(|_| texts_are_good && findings.errors() == before);
         good.extend(flow);
     }
@@ -71,34 +70,6 @@ fn read(source: &Source, findings: &Findings) -> Document {
         findings.error(source, 0..0, format!("this file is longer than {LONGEST_FILE} bytes"), "");
     }
     Table::read(source, findings, Document::read)
-}
-
-/// What the flows before have taken: ids and USSD codes, with the file.
-#[derive(Default)]
-struct Taken(Vec<(String, Source)>);
-
-impl Taken {
-    fn claim(&mut self, source: &Source, document: &Document, findings: &Findings) {
-        let id = document.id.as_ref().map(|id| (id, "the id"));
-        let codes = document.ussd_codes.iter().map(|code| (code, "the code"));
-        for (name, what) in id.into_iter().chain(codes) {
-            match self.0.iter().find(|(taken, _)| *taken == name.value) {
-                Some((_, by)) if by == source => {
-                    findings.error(
-                        source,
-                        name.span.clone(),
-                        format!("{what} `{}` is there twice", name.value),
-                        "",
-                    );
-                }
-                Some((_, by)) => {
-                    let what = format!("{what} `{}` is taken by {}", name.value, by.name);
-                    findings.error(source, name.span.clone(), what, "every flow needs its own");
-                }
-                None => self.0.push((name.value.clone(), source.clone())),
-            }
-        }
-    }
 }
 
 /// One flow being checked.
@@ -130,7 +101,8 @@ impl<'a> Checker<'a> {
 
     /// Everything of the flow. Each part is looked at, whatever the others are like.
     fn flow(&self) -> Option<Flow> {
-        let (id, title, ussd_codes) = (self.id(), self.title(), self.ussd_codes());
+        let (id, title) = (self.id(), self.title());
+        let (ussd_codes, sms_words) = (self.ussd_codes(), self.sms_words());
         let expires = self.expires();
         let nodes = nodes::nodes(self);
         known_keys(self.source, self.findings, &self.document.texts);
@@ -143,7 +115,7 @@ impl<'a> Checker<'a> {
             title: title?,
             languages: self.languages.clone(),
             ussd_codes,
-            sms_words: Vec::new(),
+            sms_words,
             remind: self.remind(expires),
             expires,
             context: self.context.iter().map(ContextField::clone).collect(),
@@ -169,44 +141,6 @@ impl<'a> Checker<'a> {
             self.error(title.span.clone(), "`title` must have 1 to 100 characters", "");
         }
         good.then(|| title.value.trim().to_owned())
-    }
-
-    fn ussd_codes(&self) -> Vec<String> {
-        let codes = &self.document.ussd_codes;
-        for code in codes.iter().filter(|code| !is_code(&code.value)) {
-            let what = format!("\"{}\" is no USSD code", code.value);
-            self.error(code.span.clone(), what, "it begins with `*`, ends with `#`: \"*4545*1#\"");
-        }
-        codes.iter().map(|code| code.value.clone()).collect()
-    }
-
-    fn expires(&self) -> Duration {
-        let Some(expires) = &self.document.expires else { return EXPIRES };
-        if !(LIFE[0]..=LIFE[1]).contains(&expires.value) {
-            self.error(expires.span.clone(), "`expires` must lie between 1m and 30d", "expires = \"48h\"");
-        }
-        expires.value
-    }
-
-    fn remind(&self, expires: Duration) -> Vec<Duration> {
-        let Some(remind) = &self.document.remind else { return Vec::new() };
-        let times = &remind.value;
-        let fault = if times.len() > MOST_REMINDERS {
-            Some(format!("a flow reminds at most {MOST_REMINDERS} times"))
-        } else if times.first().is_some_and(|first| *first < SOONEST_REMINDER) {
-            Some("`remind` is sooner than 1m after the question".to_owned())
-        } else if !times.is_sorted_by(|one, next| one < next) {
-            Some("`remind` must rise: each time is counted from the question".to_owned())
-        } else if times.last().is_some_and(|last| *last >= expires) {
-            Some("`remind` comes when the session is over".to_owned())
-        } else {
-            None
-        };
-        if let Some(what) = fault {
-            let hint = "remind = [\"6h\", \"24h\"], below `expires`";
-            self.error(remind.span.clone(), what, hint);
-        }
-        times.clone()
     }
 
     fn context_field(&self, entry: &ContextEntry) -> Option<ContextField> {
@@ -280,13 +214,4 @@ fn is_name(text: &str) -> bool {
     text.len() <= 32
         && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
         && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-}
-
-/// `*4545#`, `*4545*1#`.
-fn is_code(text: &str) -> bool {
-    let inner = text.strip_prefix('*').and_then(|rest| rest.strip_suffix('#'));
-    text.len() <= 24
-        && inner.is_some_and(|inner| {
-            inner.split('*').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-        })
 }

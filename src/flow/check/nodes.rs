@@ -2,11 +2,11 @@
 
 use super::{Checker, MOST_NODES, is_name, links, ways::Ways, words::Writer};
 use crate::{
-    domain::{lang::Lang, message::Screen},
+    domain::lang::Lang,
     expr::{Names, RESERVED, Type},
     flow::{
         document::{KindEntry, NodeEntry, OptionEntry},
-        graph::{Form, Node, Words},
+        graph::{Node, Words},
         node::{
             Kind,
             choice::{Choice, ChoiceOption},
@@ -16,12 +16,8 @@ use crate::{
             yes_no::YesNo,
         },
     },
-    text::gsm::{fits, septets, units},
 };
 use std::{collections::BTreeSet, ops::Range};
-
-/// What one USSD page shows when a character needs UCS-2, in UTF-16 units: that of [`Screen::default`].
-const PAGE_UNITS: usize = 70;
 
 /// Checks every node; `None` when one of them cannot be made.
 pub(super) fn nodes(checker: &Checker<'_>) -> Option<Vec<Node>> {
@@ -124,6 +120,7 @@ impl<'a> Reader<'a> {
         let otherwise = self.otherwise(at);
         let (kind, words) = (kind??, words?);
         self.long_lines(at, &kind, &words);
+        self.long_sms(at, &kind, &words);
         Some(Node { id: self.id(at).to_owned(), kind, words, next: next?, otherwise: otherwise? })
     }
 
@@ -196,68 +193,6 @@ impl<'a> Reader<'a> {
             None => None,
         };
         Some(ChoiceOption { value: entry.value.as_ref()?.value.clone(), words: words?, goto })
-    }
-
-    /// A page is cut at line ends. A line that does not fit one is cut inside a word, and somebody should know.
-    fn long_lines(&self, at: usize, kind: &Kind, words: &Words) {
-        let options: &[ChoiceOption] = match kind {
-            Kind::Choice(choice) => &choice.options,
-            _ => &[],
-        };
-        let entries: &[OptionEntry] = match &self.entries[at].kind {
-            Some(KindEntry::Choice { options }) => options,
-            _ => &[],
-        };
-        let span = &self.entries[at].words.span;
-        match kind {
-            Kind::Say(_) => self.long_saying(span, words),
-            _ => self.long_line(span, words, 0),
-        }
-        for (entry, option) in entries.iter().zip(options) {
-            self.long_line(&entry.words.span, &option.words, "1 ".len());
-        }
-    }
-
-    fn long_line(&self, span: &Range<usize>, words: &Words, before: usize) {
-        for lang in &self.checker.languages {
-            let screen = self.longest(words, *lang);
-            let units = screen.lines().map(|line| before + units(line)).max().unwrap_or(0);
-            if !screen.is_ascii() && units > PAGE_UNITS {
-                let what =
-                    format!("in `{lang}` a line takes up to {units} units; a USSD page shows {PAGE_UNITS}");
-                self.shorten(span, *lang, what);
-            }
-        }
-    }
-
-    /// Nobody can turn the page of what is said: the next question, or the end, comes with it.
-    fn long_saying(&self, span: &Range<usize>, words: &Words) {
-        for lang in &self.checker.languages {
-            let screen = self.longest(words, *lang);
-            if !fits(&screen, Screen::default()) {
-                let (takes, shows) = match septets(&screen) {
-                    Some(septets) => (septets, Screen::default().septets.into()),
-                    None => (units(&screen), PAGE_UNITS),
-                };
-                let what =
-                    format!("in `{lang}` this takes up to {takes} of the {shows} that the one page shows");
-                self.shorten(span, *lang, what);
-            }
-        }
-    }
-
-    /// What stands on the screen when every name is as long as it can be.
-    fn longest(&self, words: &Words, lang: Lang) -> String {
-        let longest = |name: &str| {
-            let field = self.checker.context.iter().find(|field| field.name == name);
-            "x".repeat(field.map_or(11, |field| field.max))
-        };
-        words.pick(lang, Form::Screen).template.without(longest)
-    }
-
-    fn shorten(&self, span: &Range<usize>, lang: Lang, what: String) {
-        let hint = format!("give it shorter words for the small screen: ussd.{lang} = \"…\"");
-        self.checker.findings.note(self.checker.source, span.clone(), what, &hint);
     }
 }
 

@@ -1,11 +1,11 @@
 //! A revision: what a flow was made from, as the store keeps it, and its hash. A revision that was stored is compiled again
 //! by any later process, so that whoever is inside it stays there (P7).
 
-use super::load;
+use super::over;
 use crate::{
     domain::id::Revision,
     findings::{Findings, Source},
-    flow::graph::Flow,
+    flow::{bundled, graph::Flow, texts::TextsDocument},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -48,12 +48,17 @@ pub(super) fn store(flow: &Source, texts: &Source) -> (Arc<[u8]>, Revision) {
     (bytes.into(), revision)
 }
 
-/// Compiles a revision that was stored. `None`: the bytes are of a version, or a language, that this release does not know.
+/// Compiles a revision that was stored. What the engine of this release says and that of an older one did not is said in
+/// the bundled words. `None`: the bytes are of a version, or a language, that this release does not know.
 pub fn reload(stored: &[u8]) -> Option<Flow> {
     let (version, bytes) = stored.split_first()?;
     if *version != VERSION {
         return None;
     }
     let files: Stored<'_> = postcard::from_bytes(bytes).ok()?;
-    load(&files.flow.source(), &files.texts.source(), &Findings::default())
+    let findings = Findings::default();
+    let spare = TextsDocument::read(&bundled::texts(), &Findings::default());
+    let base = TextsDocument::read(&files.texts.source(), &findings).with_spare(spare);
+    base.checked(&findings);
+    over(&[files.flow.source()], &base, findings.errors() == 0, &findings).pop()
 }

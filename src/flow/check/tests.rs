@@ -4,7 +4,13 @@ use super::*;
 use crate::{
     domain::completion::Value,
     expr::Scope,
-    flow::{bundled, graph::Form, graph::Target, node::Kind, texts},
+    flow::{
+        bundled,
+        entry::{Control, control},
+        graph::{Form, Target, Words},
+        node::Kind,
+        texts,
+    },
 };
 use proptest::prelude::*;
 
@@ -87,6 +93,47 @@ fn a_stored_revision_is_compiled_to_the_same() {
     assert!(reload(&damaged).is_none() && reload(&[]).is_none() && reload(&flow.stored[..40]).is_none());
 }
 
+/// A revision that was stored before this release's engine had words for reminders, "not me" and STOP: whoever is inside it
+/// stays inside it (P7), and hears the bundled words.
+#[test]
+fn a_revision_of_an_older_release_is_compiled_with_the_bundled_words() {
+    let kept = include_bytes!("samples/revision-1.bin");
+    let flow = reload(kept).expect("an older release's revision is compiled");
+    let revision = "sha256:fc6e28ce9812c4af634dc51347a5f7b18459175572c50089f8bf09b88ab40cce";
+    assert_eq!((flow.revision.to_string().as_str(), &*flow.stored), (revision, &kept[..]));
+    let said = |words: &Words, tag: &str| {
+        let language = Lang::parse(tag).expect("a language");
+        words.pick(language, Form::Full).fallback.clone()
+    };
+    assert_eq!(said(&flow.texts.wrong_number, "or"), "ମୁଁ ନୁହେଁ");
+    assert_eq!(said(&flow.texts.remind, "en"), "We have not had your answer yet.");
+    assert_eq!(said(&flow.texts.skip, "en"), "Skip", "its own words stay");
+    assert_eq!(control(&flow.texts, "stop"), Some(Control::Stop));
+}
+
+/// A language that the bundled words do not have hears what this release added in their first.
+#[test]
+fn a_stored_language_that_is_not_bundled_is_helped_out() {
+    let texts = include_str!("../../../flows/texts.toml");
+    let (_, texts) = texts.split_once("# Said before").expect("the texts behind the words");
+    let texts = texts.replace("text.hi", "text.te").replace("ussd.hi", "ussd.te");
+    let (before, after) = texts.split_once("[remind]").expect("the reminder");
+    let (_, after) = after.split_once("# To an answer").expect("what comes behind it");
+    let texts = format!("languages = [\"en\", \"or\", \"te\"]\n# Said before{before}# To an answer{after}");
+    let flow =
+        "id = 'a'\ntitle = 'A'\nlanguages = ['te']\n[[node]]\nid = 'n'\nkind = 'rating'\ntext.te = '?'\n";
+    let (flow, texts) = (Source::new("a.toml", flow), Source::new("texts.toml", &texts));
+    let findings = Findings::default();
+    assert!(load(&flow, &texts, &findings).is_none(), "in a new file it is a fault");
+    let missing = findings.into_sorted().into_iter().map(|finding| finding.what).collect::<Vec<_>>();
+    assert_eq!(missing.len(), 5, "the reminder, and each of the words: {missing:?}");
+    let (stored, _) = stored::store(&flow, &texts);
+    let again = reload(&stored).expect("in a stored one it is not");
+    let telugu = again.languages[0];
+    assert_eq!(again.texts.remind.pick(telugu, Form::Full).fallback, "We have not had your answer yet.");
+    assert_eq!(again.texts.back.pick(telugu, Form::Full).fallback, "पीछे");
+}
+
 const VERSION_OF_TOMORROW: u8 = 200;
 
 #[test]
@@ -117,7 +164,7 @@ fn check_all(flows: &[(&str, &str)], expected: &[&str]) {
 }
 
 #[test]
-fn two_flows_share_neither_id_nor_code() {
+fn two_flows_share_neither_id_nor_code_nor_word() {
     check_all(
         &[("a.toml", "id = 'a'\nstart.ussd = ['*1#']"), ("b.toml", "id = 'b'\nstart.ussd = ['*2#']")],
         &[],
@@ -128,6 +175,24 @@ fn two_flows_share_neither_id_nor_code() {
             "b.toml:3:6: the id `a` is taken by a.toml\n\n  hint: every flow needs its own",
             "b.toml:4:15: the code `*1#` is taken by a.toml\n\n  hint: every flow needs its own",
         ],
+    );
+}
+
+#[test]
+fn a_word_opens_one_flow_however_it_is_written() {
+    check_all(
+        &[
+            ("a.toml", "id = 'mo'\nstart.sms = ['MO', 'MO SARKAR']"),
+            ("b.toml", "id = 'b'\nstart.sms = ['M']"),
+        ],
+        &[],
+    );
+    check_all(
+        &[
+            ("a.toml", "id = 'a'\nstart.sms = ['MO SARKAR']"),
+            ("b.toml", "id = 'b'\nstart.sms = ['Mosarkar']"),
+        ],
+        &["b.toml:4:14: the word `Mosarkar` is taken by a.toml\n\n  hint: every flow needs its own"],
     );
 }
 
@@ -152,6 +217,28 @@ fn the_engines_texts_are_checked_once_for_all_flows() {
     );
     check_texts(|texts| texts.replace("text.hi = \"पीछे\"\n", ""), &["`back` has no text in `hi`"]);
     check_texts(|texts| texts.replace("\"Back\"", "\"{{ overall }} Back\""), &["there is no name `overall`"]);
+}
+
+#[test]
+fn control_words_are_checked() {
+    let with = |old: &'static str, new: &'static str| move |texts: String| texts.replace(old, new);
+    check_texts(
+        with("\"HELP\", \"INFO\"", "\"HELP\", \"quit\""),
+        &["\"quit\" already means \"no more messages\""],
+    );
+    check_texts(with("\"INFO\"", "\"1\""), &["a word needs a letter"]);
+    check_texts(with("\"INFO\"", "\" \""), &["a word needs a letter"]);
+    check_texts(with("\"INFO\"", "\"ହଁ\""), &["\"ହଁ\" is an answer to a question"]);
+    check_texts(with("help.en", "halp.en"), &["no message asks for `halp`"]);
+    check_texts(with("help.en", "help.te"), &["`te` is none of the languages of this file"]);
+    check_texts(
+        |texts| {
+            let (before, after) = texts.split_once("not-me.en").expect("its words");
+            let (_, after) = after.split_once("# Said before").expect("what comes behind them");
+            format!("{before}# Said before{after}")
+        },
+        &["no word asks for \"you do not mean me\""],
+    );
 }
 
 #[test]

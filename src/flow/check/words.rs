@@ -106,7 +106,10 @@ impl Writer<'_> {
             Ok(template) => {
                 self.reads_surely(&at, template.reads(), sure);
                 let stand_in = |name: &str| (self.without)(name, lang).unwrap_or_else(|| STAND_IN.to_owned());
-                let fallback = template.without(stand_in);
+                let mut fallback = template.without(stand_in);
+                if fallback.trim().is_empty() {
+                    fallback = STAND_IN.to_owned(); // an SMS must hold something
+                }
                 Some(Text { template, fallback })
             }
             Err(faults) => {

@@ -23,7 +23,6 @@ use crate::{
     expr::Scope,
     text::{heard::Heard, page},
 };
-use std::borrow::Cow;
 
 /// The key that shows the rest of a long question. No option has it: ratings end at 10, choices at 9.
 pub const MORE: &str = "98";

@@ -1,5 +1,6 @@
 //! One item of a queue: put, replaced, cancelled, done. Every change of an item moves its queue's counters in the same act.
 
+use super::header;
 use crate::{
     domain::{
         id::{CitizenId, Partition, Version},
@@ -15,6 +16,17 @@ pub(super) const DONE: &str = "done";
 pub(super) const DROPPED: &str = "dropped";
 pub(super) const REPLACED: &str = "replaced";
 pub(super) const SUPPRESSED: &str = "suppressed:";
+
+/// The two orders of an outbox, as they stand in `item.bulk`: replies to an MO, then the rest.
+const OUTBOX_ORDERS: [bool; 2] = [false, true];
+
+/// The orders that a queue's items wait in, first that which goes first.
+pub(super) fn orders(queue: &Queue) -> &'static [bool] {
+    match queue {
+        Queue::Outbox(_) => &OUTBOX_ORDERS,
+        Queue::Timer | Queue::Completion(_) | Queue::Join => &OUTBOX_ORDERS[..1],
+    }
+}
 
 /// Where an item lies.
 pub(super) struct Place<'a> {
@@ -62,10 +74,10 @@ pub(super) fn put(db: &Connection, citizen: &CitizenId, put: &Put, now: Timestam
         }
         remove(db, &place)?;
     }
-    let Put { queue: _, id, generation, due, dead, payload, mt: _ } = put;
+    let Put { queue: _, id, generation, due, dead, payload, mt } = put;
     db.prepare_cached(
-        "INSERT INTO item (queue, partition, id, generation, due, at, died, why, citizen, payload)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO item (queue, partition, id, generation, due, at, died, why, citizen, payload, bulk, mt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         place.queue,
@@ -76,7 +88,9 @@ pub(super) fn put(db: &Connection, citizen: &CitizenId, put: &Put, now: Timestam
         dead.as_ref().map(|_| now.0),
         dead,
         citizen.0,
-        payload
+        payload,
+        mt.as_ref().is_some_and(|mt| !mt.urgent),
+        mt.as_ref().map(header::encode)
     ])?;
     Ok(())
 }
@@ -87,6 +101,12 @@ pub(super) fn cancel(db: &Connection, place: &Place) -> rusqlite::Result<()> {
         count(db, place, &format!("{SUPPRESSED}cancelled"))?;
     }
     Ok(())
+}
+
+/// Takes out an item that nobody needs any more, for this reason.
+pub(super) fn suppress(db: &Connection, place: &Place, reason: &str) -> rusqlite::Result<()> {
+    remove(db, place)?;
+    count(db, place, &format!("{SUPPRESSED}{reason}"))
 }
 
 /// Takes out an item that reached the other side.

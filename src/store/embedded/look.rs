@@ -6,7 +6,7 @@ use crate::{
         id::{CitizenId, Partition, Revision, Version},
         time::Timestamp,
     },
-    store::{Dead, KeysFound, Load, Loaded, Queue, Tally},
+    store::{Dead, Found, ItemState, KeysFound, Load, Loaded, Queue, Tally},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -17,7 +17,7 @@ pub(super) fn load(db: &Connection, load: &Load, now: Timestamp) -> Result<Loade
     Ok(Loaded {
         record: turn::record(db, &load.citizen, now)?,
         dialogue: load.dialogue.map(|id| turn::dialogue(db, &id, now)).transpose()?.flatten(),
-        seen: false,
+        seen: load.event.map_or(Ok(false), |event| turn::seen(db, &event, now))?,
     })
 }
 
@@ -26,13 +26,45 @@ pub(super) fn sweep(
     at: Partition,
     queues: &[Queue],
 ) -> Result<Vec<Option<Timestamp>>, Fault> {
+    Ok(queues.iter().map(|queue| first_due(db, at, queue)).collect::<rusqlite::Result<_>>()?)
+}
+
+fn first_due(db: &Connection, at: Partition, queue: &Queue) -> rusqlite::Result<Option<Timestamp>> {
     let mut select = db.prepare_cached(
-        "SELECT at FROM item WHERE queue = ?1 AND partition = ?2 AND died IS NULL ORDER BY at LIMIT 1",
+        "SELECT at FROM item WHERE queue = ?1 AND partition = ?2 AND bulk = ?3 AND died IS NULL
+         ORDER BY at LIMIT 1",
     )?;
-    let mut first = |queue: &Queue| {
-        select.query_row(params![queue.to_string(), at.0], |row| row.get(0).map(Timestamp)).optional()
+    let name = queue.to_string();
+    let mut first = None;
+    for bulk in item::orders(queue) {
+        let due = select.query_row(params![name, at.0, bulk], |row| row.get(0).map(Timestamp)).optional()?;
+        first = first.into_iter().chain(due).min();
+    }
+    Ok(first)
+}
+
+/// An item wherever it lies. A lease that lapsed is none.
+pub(super) fn find(
+    db: &Connection,
+    queue: &Queue,
+    at: Partition,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<Found>, Fault> {
+    let found = |row: &Row| {
+        let (why, claimed): (Option<String>, bool) = (row.get(3)?, row.get(4)?);
+        let state = match why {
+            Some(why) => ItemState::Dead(why),
+            None if claimed => ItemState::Claimed,
+            None => ItemState::Waiting,
+        };
+        Ok(Found { state, attempts: row.get(0)?, due: Timestamp(row.get(1)?), payload: row.get(2)? })
     };
-    Ok(queues.iter().map(&mut first).collect::<rusqlite::Result<_>>()?)
+    let mut select = db.prepare_cached(
+        "SELECT attempt, due, payload, why, token IS NOT NULL AND at > ?4 FROM item
+         WHERE queue = ?1 AND partition = ?2 AND id = ?3",
+    )?;
+    Ok(select.query_row(params![queue.to_string(), at.0, id, now.0], found).optional()?)
 }
 
 pub(super) fn dead(db: &Connection, queue: &Queue, max: usize) -> Result<Vec<Dead>, Fault> {

@@ -5,19 +5,27 @@
 //! ```text
 //!  citizen     id                     record (record.rs), expires        one a citizen, with the live session in it
 //!  dialogue    id                     stored (record.rs), expires        one a vendor's USSD dialogue: history, last replies
+//!  mark        id                     expires                            an event that was seen and left no reply
 //!  item        queue, partition, id   what waits, is claimed, or lies dead:
 //!                generation             the version of the turn it comes from
 //!                due                    when it asked for
 //!                at                     when it is next looked at: due, or the end of its lease
 //!                attempt, first         attempts so far; when the first one was
 //!                unknowns               how many in a row just ended unknown
-//!                token                  who holds the lease; null: nobody. The lease holds while at > now
+//!                token                  who holds the lease; null: nobody. The lease holds while at > now;
+//!                                       a token whose time is over is a lapsed lease
 //!                died, why              a dead letter since then; null: it waits
-//!                citizen, payload
-//!              item_waiting   (queue, partition, at, id) where it waits  claim, sweep and the count of what waits
-//!              item_claimed   (token) where somebody holds it            a claim that is sent again
-//!              item_dead      (queue, died) where it is dead             the list and the count of dead letters
+//!                citizen, payload       of a join the vendor's id stands in the citizen's place
+//!                mt (header.rs), bulk   of an MT: what a claim and a settle look at; whether replies go before it
+//!              item_waiting   (queue, partition, bulk, at, id) where it waits  claim, sweep and the count of what waits
+//!              item_claimed   (token) where somebody holds it                  a claim that is sent again
+//!              item_dead      (queue, died) where it is dead                   the list and the count of dead letters
 //!  count       queue, partition, what   n                                in, done, replaced, dropped, suppressed:<reason>
+//!  life        id                     stored (life.rs), expires          one an MT, after its send or its first receipt
+//!  vendor      id                     mt, part, expires                  what a vendor calls an MT
+//!  slot        channel                next                               when a channel's next segment may leave, in µs
+//!  invitation  id                     expires                            it was taken
+//!  thread      id (a citizen's)       stored (thread.rs), expires        the last lines of a simulated phone
 //!  revision    id                     stored                             a flow's source, pinned by sessions
 //!  meta        name                   value                              keys: the check value of the keys
 //! ```
@@ -44,33 +52,43 @@
 //! | before COMMIT returns | all acts of the batch happened or none (the log's last frame decides); none was answered, so each is sent again and knows its event, token or attempt |
 //! | after COMMIT, before the answer | the act stands; sent again it changes nothing |
 //! | with items claimed | their leases end at the start; they are due at once, one attempt more |
+//! | with MTs claimed | their leases end, too, and the next claim leaves them in doubt: they may have left |
+//! | between an acceptance and its settle | the receipt ends the item (by our id, or by the vendor's, which is kept first); without one it is in doubt |
 //! | while sweeping | what has lapsed is ignored by its time, swept or not |
 //! | the machine loses power | as above: `synchronous=FULL`, an answer leaves after its fsync |
 //!
 //! # What it leaves to others
 //!
-//! Retrying an [`StoreError::Unknown`]; when to claim (`store::due`); the reserve of a channel and all that comes with SMS.
+//! Retrying an [`StoreError::Unknown`]; when to claim (`store::due`); what a channel's vendor is asked, and when it counts as asked.
 
 mod fault;
+mod header;
+mod invite;
 mod item;
 mod job;
+mod life;
 mod look;
+mod outbox;
 mod reader;
+mod receipt;
 mod schema;
+mod slots;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod turn;
 mod work;
 mod writer;
 
 use super::{
-    Act, Claim, Claimed, Commit, Committed, Dead, Health, KeysFound, Load, Loaded, Queue, Settle, Settled,
-    Store, StoreError, Tally,
+    Act, Claim, Claimed, Commit, Committed, Dead, Found, Health, Invite, Invited, Join, Joined, KeysFound,
+    Life, Load, Loaded, Queue, Receipt, Received, Reserve, Reserved, Settle, Settled, Store, StoreError,
+    Tally,
     lock::{self, NotLocked},
 };
 use crate::domain::{
-    id::{Partition, Revision},
+    id::{CitizenId, MtId, Partition, Revision, VendorKey},
     time::{Clock, Timestamp},
 };
 use fault::Fault;
@@ -270,6 +288,51 @@ impl Store for Embedded {
 
     fn has_keys(&self) -> Act<'_, bool> {
         self.read(|db, _| Ok(look::keys(db)?.is_some()))
+    }
+
+    fn reserve(&self, reserve: &Reserve) -> Act<'_, Reserved> {
+        let reserve = reserve.clone();
+        self.write(move |db, now| slots::reserve(db, &reserve, now))
+    }
+
+    fn invite(&self, invite: &Invite) -> Act<'_, Invited> {
+        let invite = invite.clone();
+        self.write(move |db, now| invite::invite(db, &invite, now))
+    }
+
+    fn receipt(&self, receipt: &Receipt) -> Act<'_, Received> {
+        let receipt = receipt.clone();
+        self.write(move |db, now| receipt::receipt(db, &receipt, now))
+    }
+
+    fn keep_vendor_id(&self, key: &VendorKey, mt: &MtId, part: u8) -> Act<'_, ()> {
+        let (key, mt) = (*key, *mt);
+        self.write(move |db, now| receipt::keep_vendor_id(db, &key, &mt, part, now))
+    }
+
+    fn by_vendor_id(&self, key: &VendorKey) -> Act<'_, Option<(MtId, u8)>> {
+        let key = *key;
+        self.read(move |db, now| receipt::by_vendor_id(db, &key, now))
+    }
+
+    fn join(&self, join: &Join) -> Act<'_, Joined> {
+        let join = join.clone();
+        self.write(move |db, now| receipt::join(db, &join, now))
+    }
+
+    fn life(&self, mt: &MtId) -> Act<'_, Option<Life>> {
+        let mt = *mt;
+        self.read(move |db, now| Ok(life::find(db, &mt, now)?.map(|kept| kept.life)))
+    }
+
+    fn find(&self, queue: &Queue, partition: Partition, id: &str) -> Act<'_, Option<Found>> {
+        let (queue, id) = (queue.clone(), id.to_owned());
+        self.read(move |db, now| look::find(db, &queue, partition, &id, now))
+    }
+
+    fn thread(&self, citizen: &CitizenId) -> Act<'_, Vec<Vec<u8>>> {
+        let citizen = *citizen;
+        self.read(move |db, now| thread::lines(db, &citizen, now))
     }
 
     /// Asks the writer, so that a disk that hangs shows; where there was no room, it tries whether there is again.

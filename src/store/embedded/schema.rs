@@ -8,7 +8,7 @@ pub(super) const FORMAT: i64 = 1;
 /// How long a connection waits for another process' write (a command line beside the gateway) before it gives up.
 const BUSY: Duration = Duration::from_secs(5);
 /// Every statement of ours stays prepared: there are fewer than this.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// Ids, tokens and stored shapes are BLOBs, moments are milliseconds, versions and generations are the bits of a `u64`.
 /// WITHOUT ROWID: a turn touches one tree for each thing it changes, and each touched page is a page more to sync.
@@ -26,6 +26,7 @@ const TABLES: &str = "
     CREATE TABLE item (
         queue      TEXT NOT NULL,
         partition  INTEGER NOT NULL,
+        bulk       INTEGER NOT NULL DEFAULT 0,
         id         TEXT NOT NULL CHECK (length(id) BETWEEN 1 AND 160 AND id NOT GLOB '*[^a-z0-9_:-]*'),
         generation INTEGER NOT NULL,
         due        INTEGER NOT NULL,
@@ -38,9 +39,10 @@ const TABLES: &str = "
         why        TEXT,
         citizen    BLOB NOT NULL,
         payload    BLOB NOT NULL,
+        mt         BLOB,
         PRIMARY KEY (queue, partition, id)
     ) WITHOUT ROWID;
-    CREATE INDEX item_waiting ON item (queue, partition, at) WHERE died IS NULL;
+    CREATE INDEX item_waiting ON item (queue, partition, bulk, at) WHERE died IS NULL;
     CREATE INDEX item_claimed ON item (token) WHERE token IS NOT NULL;
     CREATE INDEX item_dead ON item (queue, died) WHERE died IS NOT NULL;
     CREATE TABLE count (
@@ -50,6 +52,25 @@ const TABLES: &str = "
         n         INTEGER NOT NULL,
         PRIMARY KEY (queue, partition, what)
     ) WITHOUT ROWID;
+    CREATE TABLE mark (id BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE life (
+        id      BLOB PRIMARY KEY,
+        stored  BLOB NOT NULL,
+        expires INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE vendor (
+        id      BLOB PRIMARY KEY,
+        mt      BLOB NOT NULL,
+        part    INTEGER NOT NULL,
+        expires INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE invitation (id BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE thread (
+        id      BLOB PRIMARY KEY,
+        stored  BLOB NOT NULL,
+        expires INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE slot (channel TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE revision (id BLOB PRIMARY KEY, stored BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 ";

@@ -1,38 +1,42 @@
-//! Takes out records and dialogues whose time is over. They are ignored from that moment on, so this only gives back
+//! Takes out the rows whose time is over: records, dialogues, marks, lives, vendors' ids, invitations, threads. They are ignored from that moment on, so this only gives back
 //! room, and may be slow: it walks each table in bites and begins again. No index by time, because every turn moves its
 //! rows' times, and an index would cost each turn two pages more.
 
 use crate::domain::time::Timestamp;
 use rusqlite::{Connection, params};
 
+/// The two statements of a walk through a table.
+macro_rules! walk {
+    ($table:literal) => {
+        (
+            concat!("SELECT max(id) FROM (SELECT id FROM ", $table, " WHERE id > ?1 ORDER BY id LIMIT ?2)"),
+            concat!("DELETE FROM ", $table, " WHERE id > ?1 AND id <= ?2 AND expires <= ?3"),
+        )
+    };
+}
+
 /// How many rows of each table one bite looks at.
 const BITE: i64 = 500;
 
+/// Every table whose rows have a time, as (the last id of a bite, what takes out the lapsed up to it).
+const WALKS: [(&str, &str); 7] = [
+    walk!("citizen"),
+    walk!("dialogue"),
+    walk!("mark"),
+    walk!("life"),
+    walk!("vendor"),
+    walk!("invitation"),
+    walk!("thread"),
+];
+
 /// How far the walk through each table has come: the last id that was looked at; empty is the beginning.
 #[derive(Debug, Default)]
-pub(super) struct Sweep {
-    citizens: Vec<u8>,
-    dialogues: Vec<u8>,
-}
+pub(super) struct Sweep([Vec<u8>; WALKS.len()]);
 
 impl Sweep {
-    /// Looks at the next rows, and says how many it took out.
+    /// Looks at the next rows of each table, and says how many it took out.
     pub(super) fn bite(&mut self, db: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
-        let citizens = bite(
-            db,
-            &mut self.citizens,
-            now,
-            "SELECT max(id) FROM (SELECT id FROM citizen WHERE id > ?1 ORDER BY id LIMIT ?2)",
-            "DELETE FROM citizen WHERE id > ?1 AND id <= ?2 AND expires <= ?3",
-        )?;
-        let dialogues = bite(
-            db,
-            &mut self.dialogues,
-            now,
-            "SELECT max(id) FROM (SELECT id FROM dialogue WHERE id > ?1 ORDER BY id LIMIT ?2)",
-            "DELETE FROM dialogue WHERE id > ?1 AND id <= ?2 AND expires <= ?3",
-        )?;
-        Ok(citizens + dialogues)
+        WALKS.iter().zip(&mut self.0).map(|((last, delete), from)| bite(db, from, now, last, delete)).sum()
     }
 }
 
@@ -64,8 +68,18 @@ mod tests {
         let db = schema::writer(None).expect("a store in memory");
         schema::make(&db).expect("tables");
         let rows = BITE * 2 + 10;
-        for table in ["citizen (id, record", "dialogue (id, stored"] {
-            let insert = format!("INSERT INTO {table}, expires) VALUES (?1, x'00', ?2)");
+        let tables = [
+            "citizen (record, id",
+            "dialogue (stored, id",
+            "mark (id",
+            "life (stored, id",
+            "vendor (part, mt, id",
+            "invitation (id",
+            "thread (stored, id",
+        ];
+        for table in tables {
+            let other = "x'00', ".repeat(table.matches(',').count());
+            let insert = format!("INSERT INTO {table}, expires) VALUES ({other}?1, ?2)");
             for n in 0..rows {
                 let expires = if n % 3 == 0 { 1_000 } else { i64::MAX };
                 db.execute(&insert, params![n.to_be_bytes(), expires]).expect("a row");
@@ -75,10 +89,12 @@ mod tests {
         assert_eq!(sweep.bite(&db, Timestamp(999)).expect("a bite"), 0, "not yet");
         sweep = Sweep::default();
         let bites: Vec<_> = (0..4).map(|_| sweep.bite(&db, Timestamp(1_000)).expect("a bite")).collect();
-        let thirds = |from: i64, to: i64| 2 * (from..to).filter(|n| n % 3 == 0).count();
+        let thirds = |from: i64, to: i64| tables.len() * (from..to).filter(|n| n % 3 == 0).count();
         assert_eq!(bites, [thirds(0, 500), thirds(500, 1_000), thirds(1_000, rows), 0]);
-        let left =
-            |table| db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
-        assert_eq!((left("citizen"), left("dialogue")), (Ok(rows - 337), Ok(rows - 337)));
+        for table in tables {
+            let name = table.split(' ').next().expect("a name");
+            let left = db.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get::<_, i64>(0));
+            assert_eq!(left, Ok(rows - 337), "{name}");
+        }
     }
 }

@@ -170,16 +170,20 @@ fn every_way_to_an_item_is_an_index() {
     let ways = [
         ("queue = 'q' AND partition = 1 AND id = 'i'", "PRIMARY KEY (queue=? AND partition=? AND id=?)"),
         (
-            "queue = 'q' AND partition = 1 AND at <= 5 AND died IS NULL ORDER BY at, id",
-            "item_waiting (queue=? AND partition=? AND at<?)",
+            "queue = 'q' AND partition = 1 AND bulk = 1 AND at <= 5 AND died IS NULL ORDER BY at, id",
+            "item_waiting (queue=? AND partition=? AND bulk=? AND at<?)",
         ),
         (
-            "queue = 'q' AND partition = 1 AND died IS NULL AND NOT (token IS 't' AND at > 5) ORDER BY at",
-            "item_waiting (queue=? AND partition=?)",
+            "queue = 'q' AND partition = 1 AND bulk = 0 AND died IS NULL AND NOT (token IS 't' AND at > 5) ORDER BY at",
+            "item_waiting (queue=? AND partition=? AND bulk=?)",
         ),
         (
             "token = 't' AND queue = 'q' AND partition = 1 AND at > 5",
             "item_claimed (token=? AND queue=? AND partition=?)",
+        ),
+        (
+            "queue = 'join' AND partition = 1 AND id > 'k:' AND id < 'k;' AND died IS NULL AND token IS NULL AND at > 5",
+            "PRIMARY KEY (queue=? AND partition=? AND id>? AND id<?)",
         ),
         ("queue = 'q' AND died IS NOT NULL ORDER BY died, partition, id", "item_dead (queue=?"),
     ];

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     domain::{
-        id::{CitizenId, DialogueId, Version},
+        id::{CitizenId, DialogueId, EventId, Version},
         time::Timestamp,
     },
     store::{
@@ -37,7 +37,12 @@ impl Turn {
 
     pub(super) fn run(&self, db: &Connection, now: Timestamp) -> Result<Committed, Fault> {
         let commit = &self.commit;
-        if let Some(dialogue) = self.seen(db, now)? {
+        if let (Some(event), Some(_)) = (&commit.event, &commit.mark)
+            && seen(db, event, now)?
+        {
+            return Ok(Committed::Seen(None));
+        }
+        if let Some(dialogue) = self.replied(db, now)? {
             return Ok(Committed::Seen(Some(dialogue)));
         }
         if let Some(timer) = &commit.timer
@@ -53,22 +58,24 @@ impl Turn {
         Ok(Committed::Done)
     }
 
-    fn seen(&self, db: &Connection, now: Timestamp) -> Result<Option<Dialogue>, Fault> {
+    fn replied(&self, db: &Connection, now: Timestamp) -> Result<Option<Dialogue>, Fault> {
         let (Some(event), Some(saved)) = (&self.commit.event, &self.commit.dialogue) else { return Ok(None) };
         Ok(dialogue(db, &saved.id, now)?.filter(|known| known.reply_to(event).is_some()))
     }
 
     fn write(&self, db: &Connection, now: Timestamp) -> Result<(), Fault> {
-        let Commit { citizen, event: _, expected: _, record, dialogue, mark: _, timer, queues } =
-            &self.commit;
+        let Commit { citizen, event, expected: _, record, dialogue, mark, timer, queues } = &self.commit;
         if let Some(timer) = timer {
             item::done(db, &Place::new(&Queue::Timer, citizen.partition(), &timer.id))?;
         }
         if let (Some(record), Some(bytes)) = (record, &self.record) {
-            write_record(db, citizen, bytes, record_expires(record, now))?;
+            write_record(db, citizen, record, bytes, now)?;
         }
         if let (Some(saved), Some(bytes)) = (dialogue, &self.dialogue) {
             write_dialogue(db, &saved.id, bytes, now.plus(saved.ttl))?;
+        }
+        if let (Some(event), Some(ttl)) = (event, mark) {
+            write_mark(db, event, now.plus(*ttl))?;
         }
         for op in queues {
             match op {
@@ -105,22 +112,33 @@ pub(super) fn dialogue(db: &Connection, id: &DialogueId, now: Timestamp) -> Resu
     Ok(bytes.map(|bytes| Dialogue::decode(&bytes)).transpose()?)
 }
 
+/// Whether an event left its mark, and its time is not over.
+pub(super) fn seen(db: &Connection, event: &EventId, now: Timestamp) -> Result<bool, Fault> {
+    let mark: Option<()> = db
+        .prepare_cached("SELECT 1 FROM mark WHERE id = ?1 AND expires > ?2")?
+        .query_row(params![event.0, now.0], |_| Ok(()))
+        .optional()?;
+    Ok(mark.is_some())
+}
+
 fn timer_is_there(db: &Connection, citizen: &CitizenId, timer: &OwnTimer) -> Result<bool, Fault> {
     let waiting = item::waiting(db, &Place::new(&Queue::Timer, citizen.partition(), &timer.id))?;
     Ok(waiting == Some(timer.generation))
 }
 
-fn write_record(
+/// Writes a record, of which these are the bytes.
+pub(super) fn write_record(
     db: &Connection,
     citizen: &CitizenId,
+    record: &Record,
     bytes: &[u8],
-    expires: Timestamp,
+    now: Timestamp,
 ) -> rusqlite::Result<usize> {
     db.prepare_cached(
         "INSERT INTO citizen (id, record, expires) VALUES (?1, ?2, ?3)
          ON CONFLICT (id) DO UPDATE SET record = excluded.record, expires = excluded.expires",
     )?
-    .execute(params![citizen.0, bytes, expires.0])
+    .execute(params![citizen.0, bytes, record_expires(record, now).0])
 }
 
 fn write_dialogue(
@@ -134,4 +152,12 @@ fn write_dialogue(
          ON CONFLICT (id) DO UPDATE SET stored = excluded.stored, expires = excluded.expires",
     )?
     .execute(params![id.0, bytes, expires.0])
+}
+
+fn write_mark(db: &Connection, event: &EventId, expires: Timestamp) -> rusqlite::Result<usize> {
+    db.prepare_cached(
+        "INSERT INTO mark (id, expires) VALUES (?1, ?2)
+         ON CONFLICT (id) DO UPDATE SET expires = excluded.expires",
+    )?
+    .execute(params![event.0, expires.0])
 }
