@@ -90,6 +90,9 @@ pub async fn callback(
         let doors = "a channel's doors are mo, ussd, dlr and missed-call";
         return refused(StatusCode::NOT_FOUND, doors, "door");
     };
+    if matches!(kind, CallbackKind::Mo | CallbackKind::Dlr) && door.facts.sms.is_none() {
+        return refused(StatusCode::NOT_FOUND, "this channel is no SMS line", "door");
+    }
     let body = match body(payload, kind, channel).await {
         Ok(body) => body,
         Err(refusal) => return refusal,

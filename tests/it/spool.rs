@@ -271,7 +271,9 @@ fn spooled(gateway: &Gateway) -> f64 {
 }
 
 fn turns(gateway: &Gateway, outcome: &str) -> f64 {
-    gateway.metric(&format!("matamat_turns_total{{bearer=\"sms\",outcome=\"{outcome}\"}}")).unwrap_or_default()
+    gateway
+        .metric(&format!("matamat_turns_total{{bearer=\"sms\",outcome=\"{outcome}\"}}"))
+        .unwrap_or_default()
 }
 
 fn readiness(gateway: &Gateway) -> serde_json::Value {
@@ -284,7 +286,8 @@ fn answered_in_order(home: &Home) {
     assert_eq!(lines.len(), 1);
     let data = &lines[0]["data"];
     let answers = data["answers"].as_array().expect("a list").iter();
-    let said: Vec<_> = answers.map(|a| (a["node"].as_str().unwrap_or(""), a["said"].as_str().unwrap_or(""))).collect();
+    let said: Vec<_> =
+        answers.map(|a| (a["node"].as_str().unwrap_or(""), a["said"].as_str().unwrap_or(""))).collect();
     assert_eq!(said, [("overall", "2"), ("topic", "3"), ("contact", "1")]);
     assert_eq!((&data["status"], &data["bearer"]), (&"complete".into(), &"sms".into()));
 }
@@ -327,6 +330,19 @@ fn what_a_telco_was_told_is_taken_survives_the_store_and_the_gateway() {
     assert_eq!(turns(&gateway, "repeat"), 2.0, "a repeat of what was replayed is known");
     let log = gateway.terminate();
     assert!(!log.contains("9437000001") && log.contains("the spool is empty"), "{log}");
+}
+
+#[test]
+fn what_comes_when_the_store_is_back_waits_behind_what_came_before() {
+    let redis = RedisServer::with(Flavour::Disk);
+    let home = Home::new(&redis.url(), LINE);
+    let gateway = home.start();
+    redis.kill();
+    let (before, after) = CONVERSATION.split_at(2);
+    before.iter().for_each(|(id, text)| assert_eq!(writes(&gateway, id, text).status, 200));
+    redis.restart();
+    after.iter().for_each(|(id, text)| assert_eq!(writes(&gateway, id, text).status, 200));
+    answered_in_order(&home);
 }
 
 /// The gateway dies with a replayed turn committed and its callback still in the spool.
