@@ -416,7 +416,7 @@ fn start_server(
 }
 
 /// Ends at SIGTERM or SIGINT, with its name.
-async fn stop_signal() -> &'static str {
+pub async fn stop_signal() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

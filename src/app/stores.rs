@@ -1,6 +1,6 @@
 //! Makes stores: one embedded store for the process, or a Redis connection for each worker.
 
-use super::StartError;
+use super::{BesideError, StartError};
 use crate::{
     domain::time::Clock,
     store::{
@@ -43,6 +43,20 @@ impl Stores {
                         Ok((stores, store))
                     }
                 }
+            }
+        }
+    }
+
+    /// A command's own store, beside the gateways that run on it. It must be there already.
+    pub async fn beside(settings: &Settings, clock: &Clock) -> Result<Arc<dyn Store>, BesideError> {
+        match &settings.url {
+            StoreUrl::Sqlite(path) if !path.exists() => Err(BesideError::NoStore(path.display().to_string())),
+            StoreUrl::Sqlite(path) => {
+                let store = Embedded::beside(path, clock.clone()).map_err(StartError::from)?;
+                Ok(Arc::new(store))
+            }
+            StoreUrl::Redis(target) => {
+                Ok(Arc::new(Redis::connect(target, settings.durability, clock.clone()).await?))
             }
         }
     }

@@ -2,6 +2,8 @@
 
 mod channel;
 mod check;
+mod invite;
+mod message;
 mod phone;
 mod replay;
 mod script;
@@ -10,8 +12,10 @@ mod simulate;
 
 use crate::{
     app::Installation,
+    domain::time::{Clock, parse_duration},
     findings::{self, Finding, Severity},
 };
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
@@ -51,6 +55,10 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Run scripted conversations and say the first difference
     Replay(replay::Replay),
+    /// Begin dialogues with the people of a CSV file
+    Invite(invite::Invite),
+    /// Tell the whole life of a message that we sent
+    Message(message::Message),
     /// Look into a channel
     Channel(channel::ChannelCommand),
 }
@@ -69,6 +77,8 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(config.as_deref()),
         Command::Simulate(simulate) => simulate.run(config.as_deref()),
         Command::Replay(replay) => replay.run(config.as_deref()),
+        Command::Invite(invite) => invite.run(config.as_deref()),
+        Command::Message(message) => message.run(config.as_deref()),
         Command::Channel(channel) => channel.run(config.as_deref()),
     };
     ran.unwrap_or_else(|error| {
@@ -88,6 +98,14 @@ fn installation(config: Option<&std::path::Path>) -> Result<Installation, ExitCo
             Err(ExitCode::FAILURE)
         }
     }
+}
+
+/// The machine's clock. `MATAMAT_SHIFT_CLOCK=7h` moves this process' clock and the store's, for rehearsals and tests.
+fn clock() -> anyhow::Result<Clock> {
+    let Ok(shift) = std::env::var("MATAMAT_SHIFT_CLOCK") else { return Ok(Clock::System { shift_ms: 0 }) };
+    let (sign, length) = shift.strip_prefix('-').map_or((1, shift.as_str()), |length| (-1, length));
+    let length = parse_duration(length).context("MATAMAT_SHIFT_CLOCK is a duration such as 7h or -30m")?;
+    Ok(Clock::System { shift_ms: sign * i64::try_from(length.as_millis())? })
 }
 
 /// What a command runs its conversations on.

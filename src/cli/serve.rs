@@ -2,10 +2,8 @@
 
 use crate::{
     app::{Gateway, Installation},
-    domain::time::{Clock, parse_duration},
     telemetry,
 };
-use anyhow::Context;
 use clap::Args;
 use std::{path::Path, process::ExitCode};
 
@@ -26,7 +24,7 @@ impl Serve {
             Err(code) => return Ok(code),
         };
         telemetry::start_logs(installation.config.log, installation.config.timezone);
-        let clock = Clock::System { shift_ms: shift()? };
+        let clock = super::clock()?;
         actix_web::rt::System::new().block_on(async {
             let told = Told::of(&installation);
             let gateway = Gateway::start(installation, clock).await?;
@@ -35,14 +33,6 @@ impl Serve {
         })?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// `MATAMAT_SHIFT_CLOCK=7h` moves this process' clock and the store's, for rehearsals and tests.
-fn shift() -> anyhow::Result<i64> {
-    let Ok(shift) = std::env::var("MATAMAT_SHIFT_CLOCK") else { return Ok(0) };
-    let (sign, length) = shift.strip_prefix('-').map_or((1, shift.as_str()), |length| (-1, length));
-    let length = parse_duration(length).context("MATAMAT_SHIFT_CLOCK is a duration such as 7h or -30m")?;
-    Ok(sign * i64::try_from(length.as_millis())?)
 }
 
 /// What is said at start, gathered before the installation is given away.

@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 const MARK_MAX: usize = 3;
 
 /// The same text in UTF-8, without its byte-order mark.
-pub fn utf8<'a>(mut input: impl BufRead + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
+pub fn utf8<'a>(mut input: impl BufRead + Send + 'a) -> io::Result<Box<dyn BufRead + Send + 'a>> {
     let first = first_bytes(&mut input)?;
     // A header begins with an ASCII letter, so a zero beside it tells UTF-16 also where no mark does.
     let (decoder, mark) = match *first {

@@ -15,7 +15,7 @@ pub use columns::{COLUMNS_MAX, NoHeader};
 pub use sheet::{NotASheet, Sheet, Written};
 
 use crate::domain::{
-    id::{ChannelId, FlowId},
+    id::FlowId,
     invitation::{Invitation, KEY_MAX},
     lang::Lang,
     message::ChannelFacts,

@@ -29,14 +29,14 @@ pub struct Written {
 
 /// A file of invitations.
 pub struct Sheet<'a> {
-    lines: Lines<Box<dyn BufRead + 'a>>,
+    lines: Lines<Box<dyn BufRead + Send + 'a>>,
     columns: Columns,
     record: Record,
 }
 
 impl<'a> Sheet<'a> {
     /// Reads the charset, the separator and the header.
-    pub fn open(input: impl BufRead + 'a) -> Result<Sheet<'a>, NotASheet> {
+    pub fn open(input: impl BufRead + Send + 'a) -> Result<Sheet<'a>, NotASheet> {
         let mut lines = Lines::new(charset::utf8(input)?);
         let header = loop {
             match lines.next()? {

@@ -14,6 +14,11 @@ impl Channels {
         Channels(channels)
     }
 
+    /// All of them.
+    pub fn all(&self) -> &[Arc<ChannelFacts>] {
+        &self.0
+    }
+
     /// The channel of this id.
     pub fn get(&self, id: &ChannelId) -> Option<&Arc<ChannelFacts>> {
         self.0.iter().find(|facts| facts.id == *id)

@@ -6,6 +6,7 @@
 mod callback;
 mod guard;
 mod health;
+mod invitations;
 mod limit;
 mod meter;
 pub mod phone;
@@ -74,6 +75,8 @@ pub fn routes(config: &mut ServiceConfig, hall: Hall, side: Side) {
     config.route("/in/{channel}/{kind}", web::route().to(callback::callback));
     config.route("/in/{channel}/{kind}/{tail:.*}", web::route().to(callback::callback));
     if side != Side::Telcos {
+        let invitations = web::resource("/v1/invitations").route(web::post().to(invitations::take));
+        config.service(invitations.default_service(web::route().to(invitations::post_only)));
         config.service(read_only("/healthz", health::alive));
         config.service(read_only("/readyz", health::ready));
         config.service(read_only("/metrics", health::metrics));
