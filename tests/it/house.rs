@@ -19,12 +19,8 @@ const TABLE: [(&str, &[&str]); 17] = [
     ("channel", &["domain", "findings", "text", "expr"]),
     ("department", &["domain", "findings", "text", "expr"]),
     ("link", &["domain", "fail"]),
-<<<<<<< HEAD
     ("invitations", &["domain"]),
-    ("turn", &["domain", "flow", "route", "store", "fail"]),
-=======
     ("turn", &["domain", "text", "flow", "route", "store", "fail"]),
->>>>>>> sms
     ("work", &["domain", "store", "channel", "department", "link", "turn", "fail"]),
     ("web", &["domain", "findings", "store", "channel", "invitations", "turn", "fail"]),
     ("config", &["findings", "channel", "department", "route", "store", "web"]),
