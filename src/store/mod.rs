@@ -379,51 +379,33 @@ pub trait Store: Send + Sync {
 
     /// The next slot of a channel, in the store's time: it moves on by segments/TPS; slots in the past lapse; nothing is
     /// promised more than [`SLOT_AHEAD`] ahead.
-    fn reserve(&self, reserve: &Reserve) -> Act<'_, Reserved> {
-        Box::pin(async { Err(StoreError::Refused("not built".into())) })
-    }
+    fn reserve(&self, reserve: &Reserve) -> Act<'_, Reserved>;
 
     /// Takes an invitation: the mark that it was taken, the citizen's record if there is none, and its timer; or nothing,
     /// if it was taken before.
-    fn invite(&self, invite: &Invite) -> Act<'_, Invited> {
-        Box::pin(async { Err(StoreError::Refused("not built".into())) })
-    }
+    fn invite(&self, invite: &Invite) -> Act<'_, Invited>;
 
     /// A receipt for an MT of ours. Its state is the highest ever heard. It ends the outbox item wherever that lies
     /// (waiting, claimed, unknown, dead; counted as done), and starts the timers that its settling would.
-    fn receipt(&self, receipt: &Receipt) -> Act<'_, Received> {
-        Box::pin(async { Err(StoreError::Refused("not built".into())) })
-    }
+    fn receipt(&self, receipt: &Receipt) -> Act<'_, Received>;
 
     /// The vendor's id of an MT that was accepted. Written before the settle; makes the joins that wait for it due.
-    fn keep_vendor_id(&self, key: &VendorKey, mt: &MtId, part: u8) -> Act<'_, ()> {
-        Box::pin(async { Err(StoreError::Refused("not built".into())) })
-    }
+    fn keep_vendor_id(&self, key: &VendorKey, mt: &MtId, part: u8) -> Act<'_, ()>;
 
     /// The MT, and its part, that a vendor's id names.
-    fn by_vendor_id(&self, key: &VendorKey) -> Act<'_, Option<(MtId, u8)>> {
-        Box::pin(async { Err(StoreError::Refused("not built".into())) })
-    }
+    fn by_vendor_id(&self, key: &VendorKey) -> Act<'_, Option<(MtId, u8)>>;
 
     /// Keeps a receipt until its MT is known. The same one again changes nothing but the queue's counts.
-    fn join(&self, join: &Join) -> Act<'_, Joined> {
-        Box::pin(async { Err(StoreError::Refused("not built".into())) })
-    }
+    fn join(&self, join: &Join) -> Act<'_, Joined>;
 
     /// What is known of an MT after its send or its first receipt.
-    fn life(&self, mt: &MtId) -> Act<'_, Option<Life>> {
-        Box::pin(async { Err(StoreError::Refused("not built".into())) })
-    }
+    fn life(&self, mt: &MtId) -> Act<'_, Option<Life>>;
 
     /// An item wherever it lies, for people.
-    fn find(&self, queue: &Queue, partition: Partition, id: &str) -> Act<'_, Option<Found>> {
-        Box::pin(async { Err(StoreError::Refused("not built".into())) })
-    }
+    fn find(&self, queue: &Queue, partition: Partition, id: &str) -> Act<'_, Option<Found>>;
 
     /// A simulated phone's thread, oldest line first.
-    fn thread(&self, citizen: &CitizenId) -> Act<'_, Vec<Vec<u8>>> {
-        Box::pin(async { Err(StoreError::Refused("not built".into())) })
-    }
+    fn thread(&self, citizen: &CitizenId) -> Act<'_, Vec<Vec<u8>>>;
 
     /// Asks the store how it is.
     fn health(&self) -> Act<'_, Health>;

@@ -247,8 +247,10 @@ fn timer_id(citizen: &CitizenId, kind: &str) -> String {
 /// Tells this process' workers what a commit made due.
 pub fn note_due(commit: &Commit, due: &Due) {
     for op in &commit.queues {
-        if let QueueOp::Put(Put { queue, due: at, dead: None, .. }) = op {
-            due.note(queue, commit.citizen.partition(), *at);
+        if let QueueOp::Put(put) = op
+            && put.dead.is_none()
+        {
+            due.note_put(put, commit.citizen.partition());
         }
     }
 }

@@ -287,7 +287,9 @@ fn beyond_loopback_the_operators_side_asks_for_its_token() {
     };
     // "anybody:s3:cret" as a browser sends it.
     let basic = "Basic YW55Ym9keTpzMzpjcmV0";
-    for (path, method) in [("/metrics", "GET"), ("/phone", "GET"), ("/in/phone/ussd", "POST")] {
+    for (path, method) in
+        [("/metrics", "GET"), ("/phone", "GET"), ("/phone/thread", "POST"), ("/in/phone/ussd", "POST")]
+    {
         assert_eq!(ask(path, method, ""), 401, "{path}");
         assert_eq!(ask(path, method, "Bearer wrong"), 401, "{path}");
         assert_eq!(ask(path, method, "Bearer s3:cret"), 200, "{path}");
@@ -302,7 +304,7 @@ fn beyond_loopback_the_operators_side_asks_for_its_token() {
 fn a_listener_of_the_operators_own_leaves_the_telcos_their_doors_only() {
     let home = Home::new("", "[admin]\nlisten = '127.0.0.1:0'\n");
     let gateway = home.start_unready();
-    for path in ["/healthz", "/readyz", "/metrics", "/phone"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/phone", "/phone/thread"] {
         assert_eq!(gateway.get(path).status, 404, "{path}");
     }
     let dial = br#"{"msisdn":"+919437000001","session":"s","code":"*4545*1#","event":"start"}"#;
@@ -354,4 +356,96 @@ fn a_body_that_does_not_come_in_is_not_waited_for() {
     let mut answer = [0; 64];
     let read = stalled.read(&mut answer).expect("an answer before the test's own limit");
     assert!(answer[..read].starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer[..read]));
+}
+
+/// An SMS line whose vendor is not there: only its doors are used.
+const LINE: &str = "[[channel]]\nid = 'at-sms'\nvendor = 'africastalking'\nbearer = 'sms'\naddress = '+919437000100'\ntps = 20\n\
+                    country = 'IN'\nsend_url = 'http://127.0.0.1:9/'\nsecret = { username = 'u', api_key = 'k' }\nauth = 'none'\n";
+
+/// An MO form of Africa's Talking.
+fn mo(from: &str, to: &str, text: &str, id: &str) -> String {
+    format!("from={}&to={}&text={text}&id={id}&date=2026-11-24T09:12:03Z", from.replace('+', "%2B"), to.replace('+', "%2B"))
+}
+
+#[test]
+fn odd_messages_and_receipts_are_taken_and_counted() {
+    let home = Home::new("", LINE);
+    let gateway = home.start();
+    let (mib, kib) = (1024 * 1024, 1024);
+    let filled = |begin: &str, size: usize| format!("{begin}{}", "x".repeat(size - begin.len()));
+    let (dlr, ours) = ("id=ATXid_9&status=Success&phoneNumber=", "919437000100");
+    let counted = |name: &str| gateway.metric(name).unwrap_or_default();
+    let refused = |reason: &str| format!("matamat_refused_total{{reason=\"{reason}\"}}");
+    let turns = |outcome: &str| format!("matamat_turns_total{{bearer=\"sms\",outcome=\"{outcome}\"}}");
+    let receipts = |outcome: &str| format!("matamat_receipts_total{{channel=\"at-sms\",outcome=\"{outcome}\"}}");
+    let table: [(&str, &str, String, u16, String); 11] = [
+        ("a word that opens a flow", "mo", mo(CITIZEN, ours, "MO", "1"), 200, turns("done")),
+        ("the same message again", "mo", mo(CITIZEN, ours, "MO", "1"), 200, turns("repeat")),
+        ("our address as another writes it", "mo", mo(CITIZEN, "09437000100", "2", "2"), 200, turns("done")),
+        ("a text of nothing", "mo", mo(CITIZEN, ours, "", "3"), 200, turns("done")),
+        ("an address that is not ours", "mo", mo(CITIZEN, "4546", "MO", "4"), 200, refused("address")),
+        ("a sender whom nobody can answer", "mo", mo("AD-VODAFN", ours, "MO", "5"), 200, refused("sender")),
+        ("64 KiB", "mo", filled(&mo("+919437000077", ours, "MO", "6"), 64 * kib), 200, turns("done")),
+        ("one byte more", "mo", filled(&mo(CITIZEN, ours, "MO", "7"), 64 * kib + 1), 413, refused("too-large")),
+        ("a receipt for nobody's MT", "dlr", format!("{dlr}%2B919437000001"), 200, receipts("joined")),
+        ("1 MiB of receipt", "dlr", filled(dlr, mib), 200, receipts("joined")),
+        ("one byte more", "dlr", filled(dlr, mib + 1), 413, refused("too-large")),
+    ];
+    for (what, door, body, status, counter) in table {
+        let before = counted(&counter);
+        let reply = gateway.post_form(&format!("/in/at-sms/{door}"), &body).expect("an answer");
+        assert_eq!(reply.status, status, "{what}: {}", reply.body);
+        assert!(status != 200 || reply.body.is_empty(), "{what}: never a text in the answer: {}", reply.body);
+        assert_eq!(counted(&counter), before + 1.0, "{what}: {counter}");
+    }
+    assert_eq!(counted("matamat_spool_waiting"), 0.0, "a store that answers needs no spool");
+    let log = gateway.terminate();
+    assert!(!log.contains("panicked") && !log.contains("9437000001"), "{log}");
+}
+
+#[test]
+fn who_writes_too_fast_is_asked_for_again_and_loses_nothing() {
+    let home = Home::new("", LINE);
+    let gateway = home.start();
+    let sent = |from: &str, n: u32| {
+        let body = mo(from, "919437000100", "hello", &format!("{from}-{n}"));
+        gateway.post_form("/in/at-sms/mo", &body).expect("an answer").status
+    };
+    let told: Vec<u16> = (0..60).map(|n| sent(CITIZEN, n)).collect();
+    assert!(told[..30].iter().all(|status| *status == 200), "thirty at once: {told:?}");
+    let again = told.iter().filter(|status| **status == 503).count() as f64;
+    assert!(again > 0.0 && told.iter().all(|status| [200, 503].contains(status)), "{told:?}");
+    assert_eq!(gateway.metric("matamat_turns_total{bearer=\"sms\",outcome=\"rate\"}"), Some(again));
+    assert_eq!(sent("+919437000002", 0), 200, "another citizen is not held up");
+    let first = told.iter().position(|status| *status == 503).expect("one") as u32;
+    until("the vendor comes again", || (sent(CITIZEN, first) == 200).then_some(()));
+}
+
+#[test]
+fn a_thread_is_asked_for_without_a_number_in_a_url() {
+    let home = Home::new("", LINE);
+    let gateway = home.start();
+    let json = |path: &str, body: &str| http(gateway.address, "POST", path, &[], body.as_bytes()).expect("an answer");
+    let thread = |number: &str| {
+        let reply = json("/phone/thread", &format!("{{\"msisdn\":\"{number}\"}}"));
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let said: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
+        said["lines"].as_array().expect("a list").clone()
+    };
+    assert_eq!(thread(CITIZEN), [] as [serde_json::Value; 0]);
+    assert_eq!(json("/in/phone/mo", &format!("{{\"msisdn\":\"{CITIZEN}\",\"text\":\"MO\",\"id\":\"1\"}}")).status, 200);
+    let lines = until("the question", || Some(thread("9437000001")).filter(|lines| !lines.is_empty()));
+    assert_eq!((lines.len(), &lines[0]["language"]), (1, &"or".into()));
+    assert!(lines[0]["text"].as_str().is_some_and(|text| text.contains("1ରୁ 5")), "{lines:?}");
+    assert!(lines[0]["id"].as_str().is_some_and(|id| id.len() == 32) && lines[0]["at"].is_string());
+    assert_eq!(thread("+919437000002"), [] as [serde_json::Value; 0], "nobody else's");
+    for (body, status) in [("", 400), ("{}", 400), ("{\"msisdn\":\"4545\"}", 400), ("[", 400)] {
+        assert_eq!(json("/phone/thread", body).status, status, "{body}");
+    }
+    assert_eq!(json("/phone/thread", &"x".repeat(5_000)).status, 400);
+    let read = gateway.get("/phone/thread");
+    assert_eq!((read.status, read.headers["allow"].as_str()), (405, "POST"));
+    let foreign = [("Origin", "http://evil.example")];
+    let stolen = http(gateway.address, "POST", "/phone/thread", &foreign, b"{\"msisdn\":\"+919437000001\"}");
+    assert_eq!(stolen.expect("an answer").status, 403);
 }

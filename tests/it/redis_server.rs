@@ -67,6 +67,12 @@ impl RedisServer {
         server
     }
 
+    /// Empties a server that is known by its URL.
+    pub fn flush(url: &str) {
+        let emptied = Command::new("redis-cli").args(["-u", url, "FLUSHALL"]).output();
+        assert!(emptied.expect("redis-cli is installed").status.success());
+    }
+
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port

@@ -42,6 +42,8 @@ use tokio::{sync::watch, task::JoinHandle};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(2);
+/// The first requests of a channel also pay for connecting: a rate is measured after them.
+const SETTLING: usize = 20;
 /// A text for which the codec of these tests makes a line of a simulated phone.
 const ON_THE_PHONE: &str = "on the phone";
 /// A text that it cannot encode.
@@ -167,9 +169,6 @@ fn facts(channel: &str, sms: SmsFacts) -> Arc<ChannelFacts> {
 
 impl Bench {
     async fn new() -> Bench {
-        if std::env::var_os("TRY_REDIS").is_some() {
-            return Bench::redis().await;
-        }
         let clock = Clock::shifted();
         let store: Arc<dyn Store> = Arc::new(Embedded::memory(clock.clone()).expect("a store"));
         Bench::on(store, clock, None).await
@@ -591,16 +590,25 @@ fn check_tps(seen: &[Seen], tps: u32, longest: u32) {
         let began: u32 = within.map(|(_, segments)| segments).sum();
         assert!(f64::from(began) <= most, "{began} segments in a second of {tps} TPS");
     }
-    let (first, last) = (starts[0], starts[starts.len() - 1]);
-    let total: u32 = starts[1..].iter().map(|(_, segments)| segments).sum();
+    let steady = &starts[SETTLING..];
+    let (first, last) = (steady[0], steady[steady.len() - 1]);
+    let total: u32 = steady[1..].iter().map(|(_, segments)| segments).sum();
     let rate = f64::from(total) / last.0.duration_since(first.0).as_secs_f64();
     assert!(rate <= f64::from(tps) * 1.05, "{rate:.1} segments a second of {tps} TPS");
     assert!(rate >= f64::from(tps) * 0.8, "only {rate:.1} segments a second of {tps} TPS");
 }
 
 #[tokio::test]
-async fn two_senders_on_one_store_hold_the_tps_together() {
-    let bench = Bench::new().await;
+async fn two_senders_on_the_embedded_store_hold_the_tps_together() {
+    check_two_senders(Bench::new().await).await;
+}
+
+#[tokio::test]
+async fn two_senders_on_redis_hold_the_tps_together() {
+    check_two_senders(Bench::redis().await).await;
+}
+
+async fn check_two_senders(bench: Bench) {
     for n in 0..120 {
         let segments = if n % 6 == 0 { 3 } else { 1 };
         bench.say("line", n, Said { segments, ..Said::text("hello") }).await;
@@ -644,19 +652,26 @@ async fn at_the_end_what_left_is_awaited_and_what_did_not_goes_back() {
 }
 
 #[tokio::test]
-async fn replies_go_before_what_nobody_waits_for() {
+async fn a_reply_goes_before_what_nobody_waits_for_in_whatever_partition() {
     let bench = Bench::new().await;
-    for n in 0..10 {
+    for n in 0..200 {
         bench.say("line", n, Said { urgent: false, ..Said::text("invited") }).await;
     }
-    for n in 10..14 {
-        bench.say("line", n, Said::text("reply")).await;
-    }
-    let running = bench.run("line", sms(100));
+    let running = bench.run("line", sms(20));
     running.wake_all("line");
-    let seen = bench.vendor.wait_for(14).await;
-    let replies = seen.iter().take(4).filter(|seen| seen.body.ends_with("reply")).count();
-    assert_eq!(replies, 4, "{:?}", seen.iter().map(|seen| &seen.body).collect::<Vec<_>>());
+    for n in 0..3 {
+        let before = bench.vendor.wait_for(10 * n + 10).await.len();
+        let owed = bench.say("line", 300 + n as u32, Said::text("reply")).await;
+        let times = running.due.queue(&outbox("line")).expect("it works on it");
+        times.note_urgent(owed.citizen.partition(), bench.clock.now());
+        let position = until("the reply", async || {
+            let seen = bench.vendor.seen();
+            seen.iter().skip(before).position(|seen| seen.body.ends_with("reply"))
+        });
+        let position = position.await;
+        // Claimed when it came, and reserved before that: 200 ms each, and one batch more for a store that is busy.
+        assert!(position <= 12, "{position} others went first");
+    }
     running.end().await;
 }
 

@@ -2,6 +2,11 @@
 //!
 //! First the file by itself, then the real gateway on a Redis that is killed.
 
+use crate::{
+    proxy::Proxy,
+    redis_server::{Flavour, RedisServer},
+    running::{CITIZEN, Gateway, Home, Reply, files, http, until},
+};
 use futures_util::future::join_all;
 use matamat::{
     domain::{
@@ -164,7 +169,7 @@ async fn no_number_and_no_word_is_in_the_file_in_clear() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = open(folder.path(), 100, &Clock::shifted());
     spool.put(&[mo("they asked me for money"), dlr("DELIVRD")]).await.expect("taken");
-    let files = crate::running::files(folder.path());
+    let files = files(folder.path());
     assert!(files.iter().any(|(path, bytes)| path.ends_with("spool.db-wal") && bytes.len() > 200));
     for (path, bytes) in files {
         for secret in [&b"9437000111"[..], b"money", b"4545", b"DELIVRD", b"v-1"] {
@@ -239,4 +244,182 @@ proptest! {
             }
         });
     }
+}
+
+// ---- with the gateway around it ----
+
+/// An SMS line beside the phone, whose vendor is not there: only its doors are used.
+const LINE: &str = "[[channel]]\nid = 'at-sms'\nvendor = 'africastalking'\nbearer = 'sms'\naddress = '4545'\ntps = 20\n\
+                    country = 'IN'\nsend_url = 'http://127.0.0.1:9/'\nsecret = { username = 'u', api_key = 'k' }\nauth = 'none'\n";
+/// What a citizen writes from the first word to the thanks, under the vendor's ids.
+const CONVERSATION: [(&str, &str); 4] = [("m-1", "MO"), ("m-2", "2"), ("m-3", "3"), ("m-4", "1")];
+
+/// An SMS from the citizen's simulated phone.
+fn writes(gateway: &Gateway, id: &str, text: &str) -> Reply {
+    let body = serde_json::json!({ "msisdn": CITIZEN, "text": text, "id": id }).to_string();
+    http(gateway.address, "POST", "/in/phone/mo", &[], body.as_bytes()).expect("an answer")
+}
+
+/// A receipt for an MT that nobody knows yet.
+fn reports(gateway: &Gateway, id: &str) -> Reply {
+    let body = format!("id={id}&status=Success&phoneNumber=%2B919437000001");
+    gateway.post_form("/in/at-sms/dlr", &body).expect("an answer")
+}
+
+fn spooled(gateway: &Gateway) -> f64 {
+    gateway.metric("matamat_spool_waiting").expect("it is told")
+}
+
+fn turns(gateway: &Gateway, outcome: &str) -> f64 {
+    gateway.metric(&format!("matamat_turns_total{{bearer=\"sms\",outcome=\"{outcome}\"}}")).unwrap_or_default()
+}
+
+fn readiness(gateway: &Gateway) -> serde_json::Value {
+    serde_json::from_str(&gateway.get("/readyz").body).expect("JSON")
+}
+
+/// Waits until the one response is there, and sees that every answer is the one that was written to its question.
+fn answered_in_order(home: &Home) {
+    let lines = until("the response", || Some(home.responses()).filter(|lines| !lines.is_empty()));
+    assert_eq!(lines.len(), 1);
+    let data = &lines[0]["data"];
+    let answers = data["answers"].as_array().expect("a list").iter();
+    let said: Vec<_> = answers.map(|a| (a["node"].as_str().unwrap_or(""), a["said"].as_str().unwrap_or(""))).collect();
+    assert_eq!(said, [("overall", "2"), ("topic", "3"), ("contact", "1")]);
+    assert_eq!((&data["status"], &data["bearer"]), (&"complete".into(), &"sms".into()));
+}
+
+/// The heart of it: the store dies, messages and a receipt come in, the gateway dies too; all of it is there in its order
+/// when both are back, once each.
+#[test]
+fn what_a_telco_was_told_is_taken_survives_the_store_and_the_gateway() {
+    let redis = RedisServer::with(Flavour::Disk);
+    let home = Home::new(&redis.url(), LINE);
+    let gateway = home.start();
+    redis.kill();
+    for (id, text) in CONVERSATION {
+        let reply = writes(&gateway, id, text);
+        assert_eq!((reply.status, reply.body.as_str()), (200, "{}"), "taken, and never a text");
+    }
+    assert_eq!(reports(&gateway, "ATXid_1").status, 200);
+    assert_eq!((spooled(&gateway), turns(&gateway, "spooled"), turns(&gateway, "done")), (5.0, 4.0, 0.0));
+    let away = readiness(&gateway);
+    assert_eq!((&away["ready"], &away["store"]), (&false.into(), &"away".into()));
+    until("its age is told", || readiness(&gateway)["spool_age_s"].as_u64().filter(|age| *age >= 1));
+    drop(gateway);
+
+    let gateway = home.start_unready();
+    assert_eq!(spooled(&gateway), 5.0, "kill -9 took nothing of it");
+    assert_eq!(writes(&gateway, "m-1", "MO").status, 200, "a store that was never reached is away too");
+    for (path, bytes) in home.files() {
+        let found = bytes.windows(10).any(|part| part == b"9437000001");
+        assert!(!found, "the number is in {}", path.display());
+    }
+    redis.restart();
+    until("all of it is in the store", || (spooled(&gateway) == 0.0).then_some(()));
+    answered_in_order(&home);
+    assert_eq!((turns(&gateway, "done"), turns(&gateway, "repeat")), (4.0, 1.0), "m-1 came twice");
+    let joined = gateway.metric("matamat_receipts_total{channel=\"at-sms\",outcome=\"joined\"}");
+    assert_eq!(joined, Some(1.0));
+    until("it is ready", || (readiness(&gateway)["ready"] == true).then_some(()));
+    assert_eq!(readiness(&gateway)["spool_age_s"], 0);
+    assert_eq!(writes(&gateway, "m-4", "1").status, 200);
+    assert_eq!(turns(&gateway, "repeat"), 2.0, "a repeat of what was replayed is known");
+    let log = gateway.terminate();
+    assert!(!log.contains("9437000001") && log.contains("the spool is empty"), "{log}");
+}
+
+/// The gateway dies with a replayed turn committed and its callback still in the spool.
+#[cfg(feature = "fail-points")]
+#[test]
+fn a_replay_that_was_cut_off_happens_once() {
+    let redis = RedisServer::with(Flavour::Disk);
+    let home = Home::new(&redis.url(), LINE);
+    let gateway = home.start();
+    redis.kill();
+    CONVERSATION.iter().for_each(|(id, text)| assert_eq!(writes(&gateway, id, text).status, 200));
+    drop(gateway);
+    redis.restart();
+    home.set("MATAMAT_FAIL_POINT", "after-commit");
+    let (signal, ..) = home.spawn().ended();
+    assert_eq!(signal, Some(libc::SIGKILL), "it died in the replay");
+    home.unset("MATAMAT_FAIL_POINT");
+    let gateway = home.start();
+    until("all of it is in the store", || (spooled(&gateway) == 0.0).then_some(()));
+    answered_in_order(&home);
+    assert_eq!((turns(&gateway, "repeat"), turns(&gateway, "done")), (1.0, 3.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_says_nothing_does_not_keep_a_telco_waiting() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::before(redis.port()).await;
+    let home = Home::new(&proxy.url(), LINE);
+    let gateway = home.start();
+    proxy.stall();
+    assert_eq!(writes(&gateway, "m-1", "MO").status, 200);
+    proxy.resume();
+    let taken = || turns(&gateway, "done") + turns(&gateway, "repeat");
+    until("it is in the store, once", || (taken() >= 1.0 && spooled(&gateway) == 0.0).then_some(()));
+    assert_eq!((turns(&gateway, "spooled"), taken()), (1.0, 1.0));
+}
+
+#[test]
+fn a_full_spool_asks_the_telco_to_come_again() {
+    let redis = RedisServer::start();
+    let home = Home::new(&redis.url(), &format!("{LINE}[spool]\nmax = 2\n"));
+    let gateway = home.start();
+    redis.kill();
+    assert_eq!(writes(&gateway, "m-1", "MO").status, 200);
+    assert_eq!(reports(&gateway, "ATXid_1").status, 200);
+    assert_eq!(writes(&gateway, "m-2", "2").status, 503);
+    assert_eq!(reports(&gateway, "ATXid_2").status, 503);
+    assert_eq!((spooled(&gateway), turns(&gateway, "failed")), (2.0, 1.0));
+    redis.restart();
+    until("there is room again", || (spooled(&gateway) == 0.0).then_some(()));
+    assert_eq!(writes(&gateway, "m-2", "2").status, 200, "the telco came again");
+
+    let none = Home::new(&redis.url(), &format!("{LINE}[spool]\nmax = 0\n"));
+    std::fs::create_dir(none.path("data")).expect("made");
+    std::fs::copy(home.path("data/keys"), none.path("data/keys")).expect("copied");
+    let gateway = none.start();
+    redis.kill();
+    assert_eq!(writes(&gateway, "m-3", "MO").status, 503, "without a spool there is only the store");
+    assert!(!none.path("data/spool.db").exists());
+}
+
+#[test]
+fn two_gateways_on_one_spool_are_one_too_many() {
+    let redis = RedisServer::start();
+    let home = Home::new(&redis.url(), "");
+    let gateway = home.start();
+    let (_, code, said) = home.spawn().ended();
+    assert!(code == Some(1) && said.contains("spool.db.lock") && said.contains("[spool] file"), "{said}");
+    home.set("MATAMAT_SPOOL__FILE", "data/second.db");
+    home.start().terminate();
+    gateway.terminate();
+}
+
+#[test]
+fn a_channel_that_was_taken_out_keeps_nobody_waiting() {
+    let redis = RedisServer::start();
+    let home = Home::new(&redis.url(), LINE);
+    let gateway = home.start();
+    redis.kill();
+    assert_eq!(reports(&gateway, "ATXid_1").status, 200);
+    assert_eq!(writes(&gateway, "m-1", "MO").status, 200);
+    drop(gateway);
+    redis.restart();
+    let config = std::fs::read_to_string(home.path("config.toml")).expect("a file");
+    std::fs::write(home.path("config.toml"), config.replace(LINE, "")).expect("written");
+    let gateway = home.start();
+    until("the message is in the store", || (turns(&gateway, "done") == 1.0).then_some(()));
+    until("the receipt is set aside", || (gateway.metric("matamat_spool_aside") == Some(1.0)).then_some(()));
+    assert!(gateway.terminate().contains("no channel at-sms"));
+    std::fs::write(home.path("config.toml"), config).expect("written");
+    let gateway = home.start();
+    let joined = "matamat_receipts_total{channel=\"at-sms\",outcome=\"joined\"}";
+    until("the receipt is in the store", || (gateway.metric(joined) == Some(1.0)).then_some(()));
+    until("and nowhere else", || (spooled(&gateway) == 0.0).then_some(()));
+    assert_eq!(gateway.metric("matamat_spool_aside"), Some(0.0));
 }

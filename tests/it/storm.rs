@@ -7,15 +7,15 @@
 
 use crate::{
     redis_server::{Flavour, RedisServer},
-    running::{Gateway, Home, Reply, http},
+    running::{Gateway, Home, http, until},
+    telco::Telco,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    collections::BTreeSet,
+    net::SocketAddr,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -34,144 +34,65 @@ const CALM: Duration = Duration::from_secs(180);
 /// What left less than so long before a kill may not have been settled.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 
-/// The telco: what it was given, and whom it calls.
-struct Telco {
-    state: Mutex<State>,
-    changed: Condvar,
+/// The telco, and whom it calls.
+struct World {
+    telco: Arc<Telco>,
     doors: Mutex<[Option<SocketAddr>; 2]>,
-    next_id: AtomicU64,
     calm: AtomicBool,
 }
 
-#[derive(Default)]
-struct State {
-    /// Texts by number, in the order in which they came and not yet read.
-    inbox: BTreeMap<String, VecDeque<String>>,
-    /// When each MT came.
-    came: Vec<Instant>,
-    /// Receipts to be posted.
-    receipts: VecDeque<String>,
-    /// Conversations that came to their end.
-    finished: u64,
-}
-
-impl Telco {
-    /// Listens; gives itself and where.
-    fn start() -> (Arc<Telco>, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let telco = Arc::new(Telco {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            doors: Mutex::default(),
-            next_id: AtomicU64::new(1),
-            calm: AtomicBool::new(false),
-        });
-        let at = telco.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let telco = at.clone();
-                thread::spawn(move || telco.serve(stream));
-            }
-        });
-        for _ in 0..4 {
-            let telco = telco.clone();
-            thread::spawn(move || telco.post_receipts());
-        }
-        (telco, address)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics with it")
-    }
-
-    /// Takes MTs on one connection until it ends.
-    fn serve(&self, mut stream: TcpStream) {
-        let mut unread = Vec::new();
-        while let Some(form) = request(&mut stream, &mut unread) {
-            let id = format!("ATXid_{}", self.next_id.fetch_add(1, Ordering::Relaxed));
-            let (to, text) = (field(&form, "to"), field(&form, "message"));
-            {
-                let mut state = self.state();
-                state.came.push(Instant::now());
-                state.receipts.push_back(format!("id={id}&status=Success&phoneNumber=%2B{}", &to[1..]));
-                state.inbox.entry(to.clone()).or_default().push_back(text);
-            }
-            self.changed.notify_all();
-            let recipient = format!(
-                "{{\"SMSMessageData\":{{\"Message\":\"Sent\",\"Recipients\":[{{\"statusCode\":101,\"number\":\"{to}\",\
-                 \"status\":\"Success\",\"cost\":\"KES 0\",\"messageId\":\"{id}\"}}]}}}}"
-            );
-            let head = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: ";
-            if stream.write_all(format!("{head}{}\r\n\r\n{recipient}", recipient.len()).as_bytes()).is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Posts receipts for as long as there are any, each until somebody takes it.
+impl World {
+    /// Posts a receipt for every MT, in the order in which they came, each until somebody takes it.
     fn post_receipts(&self) {
-        loop {
-            let next = {
-                let mut state = self.state();
-                while state.receipts.is_empty() {
-                    state = self.changed.wait(state).expect("nobody panics with it");
-                }
-                state.receipts.pop_front().expect("just seen")
-            };
-            self.deliver("/in/at/dlr", &next);
+        for next in 0.. {
+            let mt = self.telco.wait_long_for(next + 1);
+            let form = format!("id={}&status=Success&phoneNumber=%2B{}", mt.id, &mt.to[1..]);
+            self.deliver("/in/at/dlr", &form);
         }
     }
 
     /// Posts a form to one gateway after the other until one has taken it.
     fn deliver(&self, path: &str, form: &str) {
-        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
-        self.post(path, &headers, form);
+        self.post(path, &[("Content-Type", "application/x-www-form-urlencoded")], form);
     }
 
-    fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) {
         for turn in 0.. {
             let door = self.doors.lock().expect("nobody panics with it")[turn % 2];
             let reply = door.and_then(|at| http(at, "POST", path, headers, body.as_bytes()).ok());
             match reply {
-                Some(reply) if reply.status == 200 => return reply,
+                Some(reply) if reply.status == 200 => return,
                 Some(reply) => assert!(reply.status >= 500, "{path} {body}: {} {}", reply.status, reply.body),
                 None => {}
             }
             thread::park_timeout(Duration::from_millis(20));
         }
-        unreachable!("it tries for ever; the test has a limit of its own")
     }
 
-    /// Waits for a text to this number that holds `part`; what else came before it is read and passed over.
-    fn wait_for(&self, number: &str, part: &str) {
-        let mut state = self.state();
+    /// Waits for a text to this number that holds `part`, behind the first `read` ones; how many are read then.
+    fn wait_for(&self, number: &str, part: &str, read: usize) -> usize {
+        let mut state = self.telco.state();
         loop {
-            while let Some(text) = state.inbox.get_mut(number).and_then(VecDeque::pop_front) {
-                if text.contains(part) {
-                    return;
-                }
+            let texts = state.texts.get(number).map_or(&[][..], Vec::as_slice);
+            if let Some(at) = texts.iter().skip(read).position(|text| text.contains(part)) {
+                return read + at + 1;
             }
-            state = self.changed.wait(state).expect("nobody panics with it");
+            state = self.telco.changed.wait(state).expect("nobody panics with it");
         }
-    }
-
-    fn finished(&self) -> u64 {
-        self.state().finished
     }
 }
 
 /// One citizen: conversations one after the other, until it is calm.
-fn live(telco: &Telco, who: usize) {
+fn live(world: &World, who: usize) {
     let number = format!("+91943700{who:04}");
-    let mut message = 0;
+    let (mut message, mut read) = (0, 0);
     let mut write = |text: &str| {
         message += 1;
         let form = format!(
             "from=%2B{}&to=4545&text={text}&id=mo-{who}-{message}&date=2026-11-24T09%3A12%3A03Z",
             &number[1..]
         );
-        telco.deliver("/in/at/mo", &form);
+        world.deliver("/in/at/mo", &form);
     };
     for conversation in 0.. {
         if who % 2 == 0 {
@@ -180,14 +101,14 @@ fn live(telco: &Telco, who: usize) {
             let body = format!(
                 "{{\"key\":\"v-{who}-{conversation}\",\"msisdn\":\"{number}\",\"flow\":\"hospital-visit\"}}"
             );
-            telco.post("/v1/invitations", &[("Content-Type", "application/json")], &body);
+            world.post("/v1/invitations", &[("Content-Type", "application/json")], &body);
         }
-        telco.wait_for(&number, "How were you treated");
+        read = world.wait_for(&number, "How were you treated", read);
         write("5");
-        telco.wait_for(&number, "reference number");
-        telco.state().finished += 1;
-        telco.changed.notify_all();
-        if telco.calm.load(Ordering::SeqCst) {
+        read = world.wait_for(&number, "reference number", read);
+        world.telco.state().finished += 1;
+        world.telco.changed.notify_all();
+        if world.calm.load(Ordering::SeqCst) {
             return;
         }
     }
@@ -198,7 +119,7 @@ struct Storm {
     redis: RedisServer,
     homes: [Home; 2],
     gateways: [Option<Gateway>; 2],
-    telco: Arc<Telco>,
+    world: Arc<World>,
     /// MTs that may come twice, because they were in flight at a kill.
     may_repeat: usize,
 }
@@ -206,12 +127,12 @@ struct Storm {
 impl Storm {
     fn start(&mut self, at: usize) {
         let gateway = self.homes[at].start();
-        self.telco.doors.lock().expect("nobody panics with it")[at] = Some(gateway.address);
+        self.world.doors.lock().expect("nobody panics with it")[at] = Some(gateway.address);
         self.gateways[at] = Some(gateway);
     }
 
     fn kill(&mut self, at: usize) {
-        self.telco.doors.lock().expect("nobody panics with it")[at] = None;
+        self.world.doors.lock().expect("nobody panics with it")[at] = None;
         self.gateways[at] = None;
     }
 
@@ -232,20 +153,20 @@ impl Storm {
 
     fn in_flight(&self) -> usize {
         let now = Instant::now();
-        self.telco.state().came.iter().rev().take_while(|at| now.duration_since(**at) < IN_FLIGHT).count()
+        self.world.telco.state().came.iter().rev().take_while(|mt| now.duration_since(mt.at) < IN_FLIGHT).count()
     }
 
     /// Waits for conversations to go by, or for a breath.
     fn breathe(&self) {
-        let until = Instant::now() + BREATH;
-        let enough = self.telco.finished() + BETWEEN_KILLS;
-        let mut state = self.telco.state();
+        let end = Instant::now() + BREATH;
+        let enough = self.world.telco.state().finished + BETWEEN_KILLS;
+        let mut state = self.world.telco.state();
         while state.finished < enough {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            state = self.telco.changed.wait_timeout(state, left).expect("nobody panics with it").0;
+            state = self.world.telco.changed.wait_timeout(state, left).expect("nobody panics with it").0;
         }
     }
 
@@ -258,6 +179,9 @@ impl Storm {
 fn nothing_is_lost_and_nothing_is_doubled_in_a_storm() {
     let kills = KILLS[usize::from(std::env::var("MATAMAT_TESTS").is_ok_and(|tests| tests == "all"))];
     let (telco, address) = Telco::start();
+    let world = Arc::new(World { telco, doors: Mutex::default(), calm: AtomicBool::new(false) });
+    let posting = world.clone();
+    thread::spawn(move || posting.post_receipts());
     let redis = RedisServer::with(Flavour::Disk);
     let shared = tempfile::tempdir().expect("a directory");
     let more = format!(
@@ -268,7 +192,7 @@ fn nothing_is_lost_and_nothing_is_doubled_in_a_storm() {
         shared.path().display()
     );
     let homes = [Home::new(&redis.url(), &more), Home::new(&redis.url(), &more)];
-    let mut storm = Storm { redis, homes, gateways: [None, None], telco: telco.clone(), may_repeat: 0 };
+    let mut storm = Storm { redis, homes, gateways: [None, None], world: world.clone(), may_repeat: 0 };
     // Both must have the same keys: the second gets the first's.
     storm.start(0);
     let keys = std::fs::read(storm.homes[0].path("data/keys")).expect("made");
@@ -277,15 +201,15 @@ fn nothing_is_lost_and_nothing_is_doubled_in_a_storm() {
     storm.start(1);
     let citizens: Vec<_> = (0..CITIZENS)
         .map(|who| {
-            let telco = telco.clone();
-            thread::spawn(move || live(&telco, who))
+            let world = world.clone();
+            thread::spawn(move || live(&world, who))
         })
         .collect();
     for n in 0..kills {
         storm.breathe();
         storm.blow(n);
     }
-    telco.calm.store(true, Ordering::SeqCst);
+    world.calm.store(true, Ordering::SeqCst);
     calm_down(&mut storm, &citizens);
     citizens.into_iter().for_each(|citizen| citizen.join().expect("its conversations ended"));
     check(&storm, shared.path());
@@ -293,11 +217,11 @@ fn nothing_is_lost_and_nothing_is_doubled_in_a_storm() {
 
 /// Starts both again and again with their clocks moved on, so that what is in doubt is looked at, until all have finished.
 fn calm_down(storm: &mut Storm, citizens: &[thread::JoinHandle<()>]) {
-    let until = Instant::now() + CALM;
+    let end = Instant::now() + CALM;
     for minutes in (11..).step_by(11) {
         for at in 0..2 {
             let ended = storm.gateways[at].take().expect("it runs");
-            storm.telco.doors.lock().expect("nobody panics with it")[at] = None;
+            storm.world.doors.lock().expect("nobody panics with it")[at] = None;
             ended.terminate();
         }
         for at in 0..2 {
@@ -312,13 +236,13 @@ fn calm_down(storm: &mut Storm, citizens: &[thread::JoinHandle<()>]) {
             thread::park_timeout(Duration::from_millis(50));
         }
         let open = citizens.iter().filter(|citizen| !citizen.is_finished()).count();
-        assert!(Instant::now() < until, "{open} conversations are still open:\n{}", storm.metrics());
+        assert!(Instant::now() < end, "{open} conversations are still open:\n{}", storm.metrics());
     }
 }
 
 fn check(storm: &Storm, shared: &std::path::Path) {
-    let finished = storm.telco.finished() as usize;
-    let ids: BTreeSet<String> = crate::running::until("every response is in the file", || {
+    let finished = storm.world.telco.state().finished as usize;
+    let ids: BTreeSet<String> = until("every response is in the file", || {
         let text = std::fs::read_to_string(shared.join("responses.ndjson")).unwrap_or_default();
         let id = |line: &str| {
             serde_json::from_str::<serde_json::Value>(line).ok()?["id"].as_str().map(str::to_owned)
@@ -327,7 +251,7 @@ fn check(storm: &Storm, shared: &std::path::Path) {
         (ids.len() >= finished).then_some(ids)
     });
     assert_eq!(ids.len(), finished, "completions, doubled 0 by id");
-    let came = storm.telco.state().came.len();
+    let came = storm.world.telco.state().came.len();
     let repeated = came - 2 * finished;
     assert!(repeated <= storm.may_repeat, "{repeated} MTs came twice, {} were in flight", storm.may_repeat);
     let metrics = storm.metrics();
@@ -349,48 +273,4 @@ fn balances(metrics: &str, queue: &str) {
     let out: f64 = out.iter().map(|part| sum(&format!("matamat_queue_{part}"))).sum();
     assert_eq!(sum("matamat_queue_in_total"), out, "{queue}:\n{metrics}");
     assert_eq!(sum("matamat_queue_dead"), 0.0, "{queue}");
-}
-
-/// One request's body; `None` when the connection ended.
-fn request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<String> {
-    loop {
-        if let Some(head) = unread.windows(4).position(|w| w == b"\r\n\r\n") {
-            let text = String::from_utf8_lossy(&unread[..head]).to_lowercase();
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length: "))?;
-            let end = head + 4 + length.trim().parse::<usize>().ok()?;
-            if unread.len() >= end {
-                let body = String::from_utf8_lossy(&unread[head + 4..end]).into_owned();
-                unread.drain(..end);
-                return Some(body);
-            }
-        }
-        let mut block = [0; 4096];
-        match stream.read(&mut block) {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => unread.extend_from_slice(&block[..read]),
-        }
-    }
-}
-
-/// A field of a form, decoded.
-fn field(form: &str, name: &str) -> String {
-    let pair = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let raw = pair.unwrap_or("").replace('+', " ");
-    let mut bytes = Vec::new();
-    let mut rest = raw.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped =
-            after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match escaped.filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
