@@ -131,7 +131,11 @@ fn in_doubt_a_receipt_ends_it_or_it_is_sent_once_more() {
                 assert_eq!(came.len(), 2);
             }
         }
-        assert_eq!(gateway.metric("matamat_queue_waiting{queue=\"timer\"}"), Some(2.0), "expiry and reminder");
+        assert_eq!(
+            gateway.metric("matamat_queue_waiting{queue=\"timer\"}"),
+            Some(2.0),
+            "expiry and reminder"
+        );
     });
 }
 
@@ -160,7 +164,8 @@ fn a_receipt_before_the_settle_is_matched_by_whoever_comes_second() {
         // The telco's receipt comes while nothing is known of the send, and twice.
         receipt(&gateway, kind, &first);
         receipt(&gateway, kind, &first);
-        let joined = gateway.metric(&format!("matamat_receipts_total{{channel=\"{kind}\",outcome=\"joined\"}}"));
+        let joined =
+            gateway.metric(&format!("matamat_receipts_total{{channel=\"{kind}\",outcome=\"joined\"}}"));
         match kind {
             "echo" => settled(&gateway, kind, 1.0),
             _ => assert_eq!(joined, Some(2.0), "it waits for its MT"),

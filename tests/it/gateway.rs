@@ -364,7 +364,11 @@ const LINE: &str = "[[channel]]\nid = 'at-sms'\nvendor = 'africastalking'\nbeare
 
 /// An MO form of Africa's Talking.
 fn mo(from: &str, to: &str, text: &str, id: &str) -> String {
-    format!("from={}&to={}&text={text}&id={id}&date=2026-11-24T09:12:03Z", from.replace('+', "%2B"), to.replace('+', "%2B"))
+    format!(
+        "from={}&to={}&text={text}&id={id}&date=2026-11-24T09:12:03Z",
+        from.replace('+', "%2B"),
+        to.replace('+', "%2B")
+    )
 }
 
 #[test]
@@ -377,7 +381,8 @@ fn odd_messages_and_receipts_are_taken_and_counted() {
     let counted = |name: &str| gateway.metric(name).unwrap_or_default();
     let refused = |reason: &str| format!("matamat_refused_total{{reason=\"{reason}\"}}");
     let turns = |outcome: &str| format!("matamat_turns_total{{bearer=\"sms\",outcome=\"{outcome}\"}}");
-    let receipts = |outcome: &str| format!("matamat_receipts_total{{channel=\"at-sms\",outcome=\"{outcome}\"}}");
+    let receipts =
+        |outcome: &str| format!("matamat_receipts_total{{channel=\"at-sms\",outcome=\"{outcome}\"}}");
     let table: [(&str, &str, String, u16, String); 11] = [
         ("a word that opens a flow", "mo", mo(CITIZEN, ours, "MO", "1"), 200, turns("done")),
         ("the same message again", "mo", mo(CITIZEN, ours, "MO", "1"), 200, turns("repeat")),
@@ -386,7 +391,13 @@ fn odd_messages_and_receipts_are_taken_and_counted() {
         ("an address that is not ours", "mo", mo(CITIZEN, "4546", "MO", "4"), 200, refused("address")),
         ("a sender whom nobody can answer", "mo", mo("AD-VODAFN", ours, "MO", "5"), 200, refused("sender")),
         ("64 KiB", "mo", filled(&mo("+919437000077", ours, "MO", "6"), 64 * kib), 200, turns("done")),
-        ("one byte more", "mo", filled(&mo(CITIZEN, ours, "MO", "7"), 64 * kib + 1), 413, refused("too-large")),
+        (
+            "one byte more",
+            "mo",
+            filled(&mo(CITIZEN, ours, "MO", "7"), 64 * kib + 1),
+            413,
+            refused("too-large"),
+        ),
         ("a receipt for nobody's MT", "dlr", format!("{dlr}%2B919437000001"), 200, receipts("joined")),
         ("1 MiB of receipt", "dlr", filled(dlr, mib), 200, receipts("joined")),
         ("one byte more", "dlr", filled(dlr, mib + 1), 413, refused("too-large")),
@@ -425,7 +436,9 @@ fn who_writes_too_fast_is_asked_for_again_and_loses_nothing() {
 fn a_thread_is_asked_for_without_a_number_in_a_url() {
     let home = Home::new("", LINE);
     let gateway = home.start();
-    let json = |path: &str, body: &str| http(gateway.address, "POST", path, &[], body.as_bytes()).expect("an answer");
+    let json = |path: &str, body: &str| {
+        http(gateway.address, "POST", path, &[], body.as_bytes()).expect("an answer")
+    };
     let thread = |number: &str| {
         let reply = json("/phone/thread", &format!("{{\"msisdn\":\"{number}\"}}"));
         assert_eq!(reply.status, 200, "{}", reply.body);
@@ -433,7 +446,10 @@ fn a_thread_is_asked_for_without_a_number_in_a_url() {
         said["lines"].as_array().expect("a list").clone()
     };
     assert_eq!(thread(CITIZEN), [] as [serde_json::Value; 0]);
-    assert_eq!(json("/in/phone/mo", &format!("{{\"msisdn\":\"{CITIZEN}\",\"text\":\"MO\",\"id\":\"1\"}}")).status, 200);
+    assert_eq!(
+        json("/in/phone/mo", &format!("{{\"msisdn\":\"{CITIZEN}\",\"text\":\"MO\",\"id\":\"1\"}}")).status,
+        200
+    );
     let lines = until("the question", || Some(thread("9437000001")).filter(|lines| !lines.is_empty()));
     assert_eq!((lines.len(), &lines[0]["language"]), (1, &"or".into()));
     assert!(lines[0]["text"].as_str().is_some_and(|text| text.contains("1ରୁ 5")), "{lines:?}");

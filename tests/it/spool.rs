@@ -271,7 +271,9 @@ fn spooled(gateway: &Gateway) -> f64 {
 }
 
 fn turns(gateway: &Gateway, outcome: &str) -> f64 {
-    gateway.metric(&format!("matamat_turns_total{{bearer=\"sms\",outcome=\"{outcome}\"}}")).unwrap_or_default()
+    gateway
+        .metric(&format!("matamat_turns_total{{bearer=\"sms\",outcome=\"{outcome}\"}}"))
+        .unwrap_or_default()
 }
 
 fn readiness(gateway: &Gateway) -> serde_json::Value {
@@ -284,7 +286,8 @@ fn answered_in_order(home: &Home) {
     assert_eq!(lines.len(), 1);
     let data = &lines[0]["data"];
     let answers = data["answers"].as_array().expect("a list").iter();
-    let said: Vec<_> = answers.map(|a| (a["node"].as_str().unwrap_or(""), a["said"].as_str().unwrap_or(""))).collect();
+    let said: Vec<_> =
+        answers.map(|a| (a["node"].as_str().unwrap_or(""), a["said"].as_str().unwrap_or(""))).collect();
     assert_eq!(said, [("overall", "2"), ("topic", "3"), ("contact", "1")]);
     assert_eq!((&data["status"], &data["bearer"]), (&"complete".into(), &"sms".into()));
 }

@@ -153,7 +153,14 @@ impl Storm {
 
     fn in_flight(&self) -> usize {
         let now = Instant::now();
-        self.world.telco.state().came.iter().rev().take_while(|mt| now.duration_since(mt.at) < IN_FLIGHT).count()
+        self.world
+            .telco
+            .state()
+            .came
+            .iter()
+            .rev()
+            .take_while(|mt| now.duration_since(mt.at) < IN_FLIGHT)
+            .count()
     }
 
     /// Waits for conversations to go by, or for a breath.
