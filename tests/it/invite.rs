@@ -15,6 +15,7 @@ use matamat::{
     },
     invitations::{Known, Sheet},
 };
+use proptest::prelude::*;
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -79,6 +80,40 @@ fn no_reason_tells_a_number() {
     }
 }
 
+proptest! {
+    /// Whatever a spreadsheet may write inside a field, quoted, comes back as it is but for the blanks around it.
+    #[test]
+    fn a_quoted_field_comes_back(
+        values in proptest::collection::vec("[a \",;\t\n୪]{0,12}", 1..5),
+        separator in prop::sample::select(vec![',', ';', '\t']),
+        end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+    ) {
+        let mut text = ["key", "msisdn", "flow", "x"].join(&separator.to_string()) + end;
+        for value in &values {
+            let quoted = format!("\"{}\"", value.replace('"', "\"\"").replace('\n', end));
+            text += &(["k", "9437000001", "hospital-visit", &quoted].join(&separator.to_string()) + end);
+        }
+        let mut sheet = Sheet::open(text.as_bytes()).expect("a good header");
+        for value in &values {
+            let row = sheet.next().expect("readable").expect("a record").row.expect("a good one");
+            prop_assert_eq!(&row.context[0].1, value.trim());
+        }
+        prop_assert!(sheet.next().expect("readable").is_none());
+    }
+
+    /// No file makes trouble, and no line is told twice or out of order.
+    #[test]
+    fn any_file_is_read_to_its_end(body in "[a\",;\n\r୪ ]{0,200}", bytes in any::<[u8; 4]>()) {
+        let text = [b"key,msisdn,flow\n", body.as_bytes(), &bytes[..]].concat();
+        let mut sheet = Sheet::open(&text[..]).expect("a good header");
+        let mut before = 1;
+        while let Some(written) = sheet.next().expect("readable") {
+            prop_assert!(written.line > before, "{} after {before}", written.line);
+            before = written.line;
+        }
+    }
+}
+
 /// What becomes of a file, for people: the fault of the file, or each record with its line and what was read or refused.
 fn outcome(bytes: &[u8]) -> String {
     let mut sheet = match Sheet::open(bytes) {
@@ -137,6 +172,12 @@ fn channel(id: &str, country: &str, sends: bool) -> ChannelFacts {
 
 /// Three people, as in the README.
 const README: &str = include_str!("../invitations/as-the-readme-has-it.csv");
+
+#[test]
+fn the_readme_has_the_file_that_is_walked_with() {
+    let indented: String = README.lines().map(|line| format!("   {line}\n")).collect();
+    assert!(include_str!("../../README.md").contains(&indented), "{indented}");
+}
 
 /// Runs `matamat invite` in a home, with standard input.
 fn invite(home: &Home, arguments: &[&str], typed: &[u8]) -> Told {
