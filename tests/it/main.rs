@@ -20,6 +20,7 @@ mod redis_server;
 mod running;
 mod sender;
 mod sms;
+mod sms_channels;
 mod spool;
 mod store;
 mod storm;
