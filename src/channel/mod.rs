@@ -23,6 +23,7 @@ mod shape;
 pub mod signature;
 pub mod simulator;
 pub mod told;
+mod trial;
 mod ussd;
 mod verdict;
 
