@@ -15,6 +15,7 @@ mod invite;
 mod phone;
 mod proxy;
 mod redis;
+mod redis_outbox;
 mod redis_server;
 mod running;
 mod sender;
