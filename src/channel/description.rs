@@ -9,6 +9,7 @@ use super::{
     send::{self, Send},
     shape::{self, Means, Shape, refuse_later},
     signature::{SCHEMES, Scheme},
+    trial,
 };
 use crate::{
     domain::{
@@ -93,7 +94,7 @@ pub fn load(source: &Source, findings: &Findings) -> Option<Description> {
         let examples = example::read(top);
         top.finish();
         let description = description.filter(|_| findings.errors() == before)?;
-        example::try_all(&description, &examples, top);
+        trial::try_all(&description, &examples, top);
         (findings.errors() == before).then_some(description)
     })
 }
