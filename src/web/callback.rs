@@ -90,9 +90,12 @@ pub async fn callback(
         let doors = "a channel's doors are mo, ussd, dlr and missed-call";
         return refused(StatusCode::NOT_FOUND, doors, "door");
     };
-    let body = match body(payload, kind, channel).await {
+    if matches!(kind, CallbackKind::Mo | CallbackKind::Dlr) && door.facts.sms.is_none() {
+        return refused(StatusCode::NOT_FOUND, "this channel is no SMS line", "door");
+    }
+    let body = match body(payload, kind).await {
         Ok(body) => body,
-        Err(refusal) => return refusal,
+        Err(why) => return bodiless(channel, &why),
     };
     let callback = read(&request, kind, body, hall.turns.clock.now());
     match door.codec.decode(&callback) {
@@ -104,21 +107,35 @@ pub async fn callback(
     }
 }
 
-/// The whole body, in time and not too large, or what the telco is told instead.
-async fn body(payload: Payload, kind: CallbackKind, channel: &str) -> Result<Vec<u8>, HttpResponse> {
-    let (limit, told) = match kind {
-        CallbackKind::Dlr => (RECEIPTS_MAX, "the body is larger than 1 MiB"),
-        CallbackKind::Mo | CallbackKind::Ussd | CallbackKind::MissedCall => {
-            (BODY_MAX, "the body is larger than 64 KiB")
-        }
+/// Why there is no body.
+enum NoBody {
+    /// It did not come in within [`BODY_TIME`].
+    Slow,
+    /// It broke off.
+    Broken,
+    /// It is larger than this many bytes.
+    Large(usize),
+}
+
+/// The whole body, in time and not too large.
+async fn body(payload: Payload, kind: CallbackKind) -> Result<Vec<u8>, NoBody> {
+    let limit = match kind {
+        CallbackKind::Dlr => RECEIPTS_MAX,
+        CallbackKind::Mo | CallbackKind::Ussd | CallbackKind::MissedCall => BODY_MAX,
     };
-    match tokio::time::timeout(BODY_TIME, payload.to_bytes_limited(limit)).await {
-        Err(_) => Err(refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in within 5 s", "slow")),
-        Ok(Ok(Ok(body))) => Ok(body.into()),
-        Ok(Ok(Err(_))) => Err(refused(StatusCode::BAD_REQUEST, "the body broke off", "malformed")),
-        Ok(Err(_)) => {
+    let body = tokio::time::timeout(BODY_TIME, payload.to_bytes_limited(limit)).await;
+    let body = body.map_err(|_| NoBody::Slow)?.map_err(|_| NoBody::Large(limit))?;
+    body.map(Vec::from).map_err(|_| NoBody::Broken)
+}
+
+fn bodiless(channel: &str, why: &NoBody) -> HttpResponse {
+    match why {
+        NoBody::Slow => refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in within 5 s", "slow"),
+        NoBody::Broken => refused(StatusCode::BAD_REQUEST, "the body broke off", "malformed"),
+        NoBody::Large(limit) => {
             tracing::warn!(channel, limit, "a callback's body was too large and was refused");
-            Err(refused(StatusCode::PAYLOAD_TOO_LARGE, told, "too-large"))
+            let told = format!("the body is larger than {} KiB", limit / 1024);
+            refused(StatusCode::PAYLOAD_TOO_LARGE, &told, "too-large")
         }
     }
 }

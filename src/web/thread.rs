@@ -25,23 +25,24 @@ struct Asked {
 
 /// `/phone`: the page.
 pub async fn page(request: HttpRequest, hall: Data<Hall>) -> HttpResponse {
-    match admitted(&request, &hall) {
-        Ok(page) => HttpResponse::Ok()
-            .content_type("text/html; charset=utf-8")
-            .insert_header(("Content-Security-Policy", page.policy.as_str()))
-            .insert_header(("X-Content-Type-Options", "nosniff"))
-            .insert_header(("Referrer-Policy", "no-referrer"))
-            .body(page.html.clone()),
-        Err(refusal) => refusal,
+    if let Some(refusal) = guard::refusal(&request, hall.token.as_ref()) {
+        return refusal;
     }
+    let Some(page) = hall.phone.as_deref() else { return none() };
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header(("Content-Security-Policy", page.policy.as_str()))
+        .insert_header(("X-Content-Type-Options", "nosniff"))
+        .insert_header(("Referrer-Policy", "no-referrer"))
+        .body(page.html.clone())
 }
 
 /// `/phone/thread`: `{"msisdn"}` in, `{"lines": [{"id", "text", "at", "language"}]}` out, oldest first.
 pub async fn thread(request: HttpRequest, payload: Payload, hall: Data<Hall>) -> HttpResponse {
-    let page = match admitted(&request, &hall) {
-        Ok(page) => page,
-        Err(refusal) => return refusal,
-    };
+    if let Some(refusal) = guard::refusal(&request, hall.token.as_ref()) {
+        return refusal;
+    }
+    let Some(page) = hall.phone.as_deref() else { return none() };
     let Some(msisdn) = number(payload, &hall, page).await else {
         let shape = "the body must be JSON with msisdn, a phone number";
         return problem(StatusCode::BAD_REQUEST, shape);
@@ -59,13 +60,8 @@ pub async fn thread(request: HttpRequest, payload: Payload, hall: Data<Hall>) ->
     }
 }
 
-/// The page, for whoever may see it, where there is a phone at all.
-fn admitted<'a>(request: &HttpRequest, hall: &'a Hall) -> Result<&'a Page, HttpResponse> {
-    if let Some(refusal) = guard::refusal(request, hall.token.as_ref()) {
-        return Err(refusal);
-    }
-    let none = "no channel of the vendor `simulator` is configured";
-    hall.phone.as_deref().ok_or_else(|| problem(StatusCode::NOT_FOUND, none))
+fn none() -> HttpResponse {
+    problem(StatusCode::NOT_FOUND, "no channel of the vendor `simulator` is configured")
 }
 
 /// The number that is asked about; `None` when the body does not say one in time.

@@ -332,6 +332,19 @@ fn what_a_telco_was_told_is_taken_survives_the_store_and_the_gateway() {
     assert!(!log.contains("9437000001") && log.contains("the spool is empty"), "{log}");
 }
 
+#[test]
+fn what_comes_when_the_store_is_back_waits_behind_what_came_before() {
+    let redis = RedisServer::with(Flavour::Disk);
+    let home = Home::new(&redis.url(), LINE);
+    let gateway = home.start();
+    redis.kill();
+    let (before, after) = CONVERSATION.split_at(2);
+    before.iter().for_each(|(id, text)| assert_eq!(writes(&gateway, id, text).status, 200));
+    redis.restart();
+    after.iter().for_each(|(id, text)| assert_eq!(writes(&gateway, id, text).status, 200));
+    answered_in_order(&home);
+}
+
 /// The gateway dies with a replayed turn committed and its callback still in the spool.
 #[cfg(feature = "fail-points")]
 #[test]

@@ -32,7 +32,7 @@ const BREATH: Duration = Duration::from_secs(2);
 /// How long the calm after the storm may take.
 const CALM: Duration = Duration::from_secs(180);
 /// What left less than so long before a kill may not have been settled.
-const IN_FLIGHT: Duration = Duration::from_secs(1);
+const IN_FLIGHT: Duration = Duration::from_millis(300);
 
 /// The telco, and whom it calls.
 struct World {
@@ -99,7 +99,7 @@ fn live(world: &World, who: usize) {
             write("MO");
         } else {
             let body = format!(
-                "{{\"key\":\"v-{who}-{conversation}\",\"msisdn\":\"{number}\",\"flow\":\"hospital-visit\"}}"
+                "{{\"key\":\"v-{who}-{conversation}\",\"msisdn\":\"{number}\",\"flow\":\"hospital-visit\",\"channel\":\"at\"}}"
             );
             world.post("/v1/invitations", &[("Content-Type", "application/json")], &body);
         }
