@@ -98,6 +98,7 @@ async fn look(turns: &Turns, id: MtId) -> anyhow::Result<Known> {
 impl Known {
     /// For a person. Times in the operators' zone.
     fn table(&self, zone: Tz) -> String {
+        let mut told: Vec<(String, String)> = Vec::new();
         let mut rows: Vec<(String, String)> = vec![("message".into(), self.id.to_string())];
         let mut row = |name: &str, value: String| rows.push((name.into(), value));
         match &self.owed {
@@ -121,10 +122,11 @@ impl Known {
                     let name = if *part == 0 { "state".into() } else { format!("part {part}") };
                     row(&name, state.name().into());
                 }
-                life.lines.iter().for_each(|line| row(&local(line.at, zone), line.said.clone()));
+                told.extend(life.lines.iter().map(|line| (local(line.at, zone), line.said.clone())));
             }
         }
-        drawn(&rows)
+        let life = if told.is_empty() { "" } else { "\n" };
+        format!("{}{life}{}", drawn(&rows), drawn(&told))
     }
 
     /// For a machine. Times in UTC.

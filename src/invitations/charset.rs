@@ -3,11 +3,16 @@
 //! Bytes that are no UTF-8 come through as they are, so that only their own line is refused. What cannot be read in UTF-16
 //! comes out as U+FFFD, which no good line has.
 
-use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use encoding_rs::{CoderResult, Decoder, Encoding, UTF_16BE, UTF_16LE};
+use std::{
+    io::{self, BufRead, Cursor, Read},
+    ops::Range,
+};
 
 /// The most bytes that are looked at to find the charset.
 const MARK_MAX: usize = 3;
+/// How much decoded text is held at once, in bytes.
+const HELD_MAX: usize = 8 * 1024;
 
 /// The same text in UTF-8, without its byte-order mark.
 pub fn utf8<'a>(mut input: impl BufRead + Send + 'a) -> io::Result<Box<dyn BufRead + Send + 'a>> {
@@ -24,10 +29,7 @@ pub fn utf8<'a>(mut input: impl BufRead + Send + 'a) -> io::Result<Box<dyn BufRe
     let input = Cursor::new(first[mark..].to_vec()).chain(input);
     Ok(match decoder {
         None => Box::new(input),
-        Some(encoding) => {
-            let decoder = encoding.new_decoder_without_bom_handling();
-            Box::new(BufReader::new(Utf16 { input, decoder, ended: false }))
-        }
+        Some(encoding) => Box::new(Utf16::new(input, encoding)),
     })
 }
 
@@ -38,32 +40,53 @@ fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(first)
 }
 
-/// Decodes as it is read. It is read through a `BufReader` only: the buffer it is given has room for a character.
+/// Decodes as it is read.
 struct Utf16<R> {
     input: R,
     decoder: Decoder,
     ended: bool,
+    text: Box<[u8]>,
+    /// Where what was decoded and not yet read begins and ends.
+    held: Range<usize>,
+}
+
+impl<R> Utf16<R> {
+    fn new(input: R, encoding: &'static Encoding) -> Utf16<R> {
+        let decoder = encoding.new_decoder_without_bom_handling();
+        Utf16 { input, decoder, ended: false, text: vec![0; HELD_MAX].into(), held: 0..0 }
+    }
+}
+
+impl<R: BufRead> BufRead for Utf16<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.held.is_empty() && !self.ended {
+            let bytes = self.input.fill_buf()?;
+            let last = bytes.is_empty();
+            let (result, read, written, _) = self.decoder.decode_to_utf8(bytes, &mut self.text, last);
+            self.input.consume(read);
+            self.ended = last && result == CoderResult::InputEmpty;
+            self.held = 0..written;
+        }
+        Ok(&self.text[self.held.clone()])
+    }
+
+    fn consume(&mut self, read: usize) {
+        self.held.start += read;
+    }
 }
 
 impl<R: BufRead> Read for Utf16<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while !self.ended {
-            let bytes = self.input.fill_buf()?;
-            let last = bytes.is_empty();
-            let (result, read, written, _) = self.decoder.decode_to_utf8(bytes, out, last);
-            self.input.consume(read);
-            self.ended = last && result == CoderResult::InputEmpty;
-            if written > 0 {
-                return Ok(written);
-            }
-        }
-        Ok(0)
+        let read = self.fill_buf()?.read(out)?;
+        self.consume(read);
+        Ok(read)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::BufReader;
 
     /// Gives one byte at a time, as a slow pipe does.
     struct Slow<'a>(&'a [u8]);

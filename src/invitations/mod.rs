@@ -28,8 +28,8 @@ use std::{sync::Arc, time::Duration};
 pub const VALUE_MAX: usize = 500;
 /// How long an invitation stands that does not say so.
 pub const STANDS: Duration = Duration::from_secs(7 * 86_400);
-/// How far ahead an invitation may reach; what waits longer was meant otherwise.
-pub const AHEAD_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// How far ahead an invitation may reach: its citizen's record is kept for 30 days after the last turn, and must be there.
+pub const AHEAD_MAX: Duration = Duration::from_secs(28 * 86_400);
 
 /// One invitation as it is written. An empty text is not given. It prints nothing of itself.
 #[derive(Clone, Default, PartialEq, Eq)]

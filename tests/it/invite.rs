@@ -252,7 +252,7 @@ fn the_readme_walk_asks_in_odia_and_the_same_file_twice_asks_nobody_twice() {
     };
     let table = message(&[&format!(" {} ", id.to_uppercase())]);
     assert_eq!(table.code, Some(0), "{}", table.err);
-    assert!(table.out.starts_with(&format!("message    {id}\n")), "{}", table.out);
+    assert!(table.out.starts_with(&format!("message    {id}\noutbox     in none")), "{}", table.out);
     assert!(table.out.contains("+05:30  accepted"), "{}", table.out);
     let json: serde_json::Value = serde_json::from_str(&message(&["--json", &id]).out).expect("JSON");
     assert_eq!((&json["id"], &json["outbox"]), (&id.clone().into(), &serde_json::Value::Null), "{json}");
@@ -444,8 +444,12 @@ fn a_large_file_takes_the_memory_of_a_small_one() {
         let file = home.path("many.csv");
         let rows = (0..lines).map(|n| format!("v-{n},94{n:08},hospital-visit,Ward {n}\n"));
         fs::write(&file, format!("key,msisdn,flow,ward\n{}", rows.collect::<String>())).expect("written");
-        let mut child =
-            home.command(&["invite", "--dry-run", "many.csv"]).stdout(Stdio::null()).spawn().expect("starts");
+        let mut child = home
+            .command(&["invite", "--dry-run", "many.csv"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("starts");
         let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
         let mut status = 0;
         // SAFETY: both places are ours for the call, which fills them; the child is waited for once, here.

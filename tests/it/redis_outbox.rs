@@ -269,10 +269,30 @@ async fn what_is_kept_for_a_while_goes_by_itself() {
     ] {
         check_life(&server, pattern, Some(expected));
     }
-    for (state, expected) in [(MtState::Sent, LIFE_MAX), (MtState::Failed, LIFE_AFTER_END)] {
-        assert_eq!(store.receipt(&receipt(mt_of(who), state)).await, Ok(Received::Moved));
+}
+
+/// As time goes on: what is heard later makes a life no longer, and only the first final state makes it shorter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_life_ends_some_days_after_its_final_state() {
+    let server = RedisServer::start();
+    let store = store(&server.url()).await;
+    let mt = mt_of(citizen(HERE));
+    let heard = async |state, expected| {
+        assert_eq!(store.receipt(&receipt(mt, state)).await, Ok(Received::Moved));
         check_life(&server, "mm:{*}:m:*", Some(expected));
-    }
+    };
+    heard(MtState::Accepted, LIFE_MAX).await;
+    leave(&server, "mm:{*}:m:*", 20 * DAY);
+    heard(MtState::Sent, 20 * DAY).await;
+    heard(MtState::Failed, LIFE_AFTER_END).await;
+    leave(&server, "mm:{*}:m:*", DAY);
+    heard(MtState::Delivered, DAY).await;
+}
+
+/// As if so much of the life of the one key of this kind were left.
+fn leave(server: &RedisServer, pattern: &str, left: Duration) {
+    let script = "return redis.call('PEXPIRE', redis.call('KEYS', ARGV[1])[1], ARGV[2])";
+    server.cli(&["EVAL", script, "0", pattern, &left.as_millis().to_string()]);
 }
 
 /// An invitation may begin long after everything else of its citizen would be forgotten.

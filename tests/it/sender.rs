@@ -45,6 +45,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(2);
 /// The first requests of a channel also pay for connecting: a rate is measured after them.
 const SETTLING: usize = 20;
+/// How long a vendor takes whose answer comes when the store is away.
+const VENDOR_TAKES: Duration = Duration::from_millis(300);
+/// How long the store is away, from before that answer: longer than the first waits of a settle, shorter than all of them.
+const OUTAGE: Duration = Duration::from_millis(700);
 /// A text for which the codec of these tests makes a line of a simulated phone.
 const ON_THE_PHONE: &str = "on the phone";
 /// A text that it cannot encode.
@@ -416,27 +420,29 @@ async fn a_vendor_nobody_can_reach_costs_an_attempt_and_leaves_no_doubt() {
 }
 
 #[tokio::test]
-async fn a_settle_that_the_store_did_not_take_is_sent_again() {
-    let redis = RedisServer::start();
-    let (proxy, clock) = (Proxy::before(redis.port()).await, Clock::shifted());
-    let (through, direct) = (proxy.url(), redis.url());
-    let (through, direct) = (Bench::connect(&through, &clock).await, Bench::connect(&direct, &clock).await);
-    let mut bench = Bench::on(through, clock, Some(redis)).await;
-    let (takes, outage) = (Duration::from_millis(300), Duration::from_millis(700));
-    bench.vendor.always(Say::body("ATXid_1").after(takes));
-    let running = bench.run("line", sms(100));
-    let owed = bench.say("line", 1, Said::text("hello")).await;
-    running.wake("line", owed);
-    bench.store = direct;
-    bench.vendor.wait_for(1).await;
-    proxy.refuse().await;
-    proxy.cut();
-    tokio::time::sleep(outage).await;
-    proxy.accept();
-    bench.done("line", 1).await;
-    assert_eq!(bench.life(owed).await.vendor_id.as_deref(), Some("ATXid_1"));
-    assert_eq!(bench.vendor.seen().len(), 1, "it was not sent again");
-    running.end().await;
+async fn what_the_store_did_not_take_is_told_to_it_again() {
+    // With an id that is told first, and without.
+    for (said, id) in [("ATXid_1", Some("ATXid_1")), ("", None)] {
+        let (redis, clock) = (RedisServer::start(), Clock::shifted());
+        let proxy = Proxy::before(redis.port()).await;
+        let (through, direct) =
+            (Bench::connect(&proxy.url(), &clock).await, Bench::connect(&redis.url(), &clock).await);
+        let mut bench = Bench::on(through, clock, Some(redis)).await;
+        bench.vendor.always(Say::body(said).after(VENDOR_TAKES));
+        let running = bench.run("line", sms(100));
+        let owed = bench.say("line", 1, Said::text("hello")).await;
+        running.wake("line", owed);
+        bench.store = direct;
+        bench.vendor.wait_for(1).await;
+        proxy.refuse().await;
+        proxy.cut();
+        tokio::time::sleep(OUTAGE).await;
+        proxy.accept();
+        bench.done("line", 1).await;
+        assert_eq!(bench.life(owed).await.vendor_id.as_deref(), id);
+        assert_eq!(bench.vendor.seen().len(), 1, "it was not sent again");
+        running.end().await;
+    }
 }
 
 #[tokio::test]

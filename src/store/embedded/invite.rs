@@ -21,9 +21,12 @@ pub(super) fn invite(db: &Connection, invite: &Invite, now: Timestamp) -> Result
          ON CONFLICT (id) DO UPDATE SET expires = excluded.expires",
     )?
     .execute(params![invite.id.0, invite.known_until.0])?;
-    if turn::record(db, &invite.citizen, now)?.is_none() {
-        turn::write_record(db, &invite.citizen, &invite.record, &invite.record.encode(), now)?;
-    }
+    // Kept as if the timer's turn were the last one: a record is never made shorter.
+    let begins = now.max(invite.timer.due);
+    match turn::record(db, &invite.citizen, now)? {
+        Some(_) => turn::keep_record(db, &invite.citizen, begins)?,
+        None => turn::write_record(db, &invite.citizen, &invite.record, &invite.record.encode(), begins)?,
+    };
     item::put(db, &invite.citizen, &invite.timer, now)?;
     Ok(Invited::Taken)
 }

@@ -141,6 +141,12 @@ pub(super) fn write_record(
     .execute(params![citizen.0, bytes, record_expires(record, now).0])
 }
 
+/// A record is kept at least as if its last turn had been then.
+pub(super) fn keep_record(db: &Connection, citizen: &CitizenId, then: Timestamp) -> rusqlite::Result<usize> {
+    db.prepare_cached("UPDATE citizen SET expires = max(expires, ?2) WHERE id = ?1")?
+        .execute(params![citizen.0, then.plus(RECORD_TTL).0])
+}
+
 fn write_dialogue(
     db: &Connection,
     id: &DialogueId,

@@ -8,13 +8,14 @@ use futures_util::{FutureExt, future::join_all};
 use matamat::{
     domain::{
         delivery::Verdict,
-        id::{Revision, VendorKey, Version},
+        id::{EventId, InvitationId, Revision, VendorKey, Version},
         message::MtState,
         time::{Clock, Timestamp},
     },
     store::{
-        Commit, Committed, KeysFound, LIFE_AFTER_END, LIFE_MAX, Load, Queue, RECORD_TTL, Receipt, Received,
-        Reserve, Reserved, SLOT_AHEAD, SentLine, Store, StoreError, THREAD_TTL, VENDOR_KEY_TTL,
+        Commit, Committed, Invite, Invited, ItemState, KeysFound, LEASE, LIFE_AFTER_END, LIFE_MAX, Load,
+        Queue, QueueOp, RECORD_TTL, Receipt, Received, Reserve, Reserved, SLOT_AHEAD, SentLine, Store,
+        StoreError, THREAD_TTL, VENDOR_KEY_TTL,
         embedded::{Embedded, OpenError},
         record::{Dialogue, Record},
     },
@@ -290,6 +291,49 @@ async fn a_thread_is_forgotten_after_its_last_line() {
     assert_eq!(bench.store.thread(&citizen(1)).await.expect("a thread").len(), 2, "the last line keeps all");
     bench.pass(1);
     assert_eq!(bench.store.thread(&citizen(1)).await, Ok(vec![]));
+}
+
+/// By the clock, not by whoever sweeps: the very moment decides.
+#[tokio::test]
+async fn marks_and_invitations_lapse_at_their_moment() {
+    let bench = memory().await;
+    let ttl = Duration::from_secs(60);
+    let turn = |expected, version| Commit {
+        event: Some(EventId([1; 16])),
+        mark: Some(ttl),
+        ..turn_of(citizen(1), expected, version)
+    };
+    bench.commit(&turn(0, 100)).await;
+    let QueueOp::Put(timer) = put(&Queue::Timer, "c2:invite:1", 100, bench.at(60)) else {
+        unreachable!("a put is a put")
+    };
+    let invite = Invite {
+        citizen: citizen(2),
+        id: InvitationId([1; 16]),
+        known_until: bench.now().plus(ttl),
+        record: record(0),
+        timer,
+    };
+    assert_eq!(bench.store.invite(&invite).await, Ok(Invited::Taken));
+    bench.pass(59);
+    assert_eq!(bench.commit(&turn(100, 200)).await, Committed::Seen(None));
+    assert_eq!(bench.store.invite(&invite).await, Ok(Invited::Repeated));
+    bench.pass(1);
+    assert_eq!(bench.commit(&turn(100, 200)).await, Committed::Done);
+    assert_eq!(bench.store.invite(&invite).await, Ok(Invited::Taken));
+}
+
+/// People are not told that somebody works on what nobody holds any more.
+#[tokio::test]
+async fn an_item_whose_lease_lapsed_is_found_waiting() {
+    let bench = memory().await;
+    bench.commit(&only_queues(citizen(1), vec![put(&ledger(), "rsp_1", 100, START)])).await;
+    bench.claim_one(&ledger(), citizen(1).partition(), 1).await;
+    for (pass, state) in [(LEASE.as_secs() - 1, ItemState::Claimed), (1, ItemState::Waiting)] {
+        bench.pass(pass);
+        let found = bench.store.find(&ledger(), citizen(1).partition(), "rsp_1").await.expect("an answer");
+        assert_eq!(found.map(|found| found.state), Some(state));
+    }
 }
 
 /// The gateway that died may have sent it.

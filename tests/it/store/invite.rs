@@ -3,7 +3,7 @@
 use super::{Bench, Counts, citizen, put, record, turn_of};
 use matamat::{
     domain::id::{InvitationId, Version},
-    store::{Commit, Invite, Invited, Queue, QueueOp, record::Record},
+    store::{Commit, Invite, Invited, Put, Queue, QueueOp, record::Record},
 };
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,21 @@ pub async fn an_invitation_changes_no_record(bench: &Bench) {
         "also of who said STOP: the turn judges"
     );
     assert_eq!(bench.load(citizen(1), None).await.record, Some(known));
+}
+
+pub async fn a_record_outlives_the_wait_for_an_invitation(bench: &Bench) {
+    let days = |n: i64| bench.at(n * 86_400);
+    let late = |n| Invite { timer: Put { due: days(25), ..invite(bench, n).timer }, ..invite(bench, n) };
+    // Somebody new, and somebody whose last turn was 20 days before.
+    bench.commit(&Commit { record: Some(record(100)), ..turn_of(citizen(2), 0, 100) }).await;
+    bench.pass(20 * 86_400);
+    let known = Invite { citizen: citizen(2), ..late(2) };
+    assert_eq!(invited(bench, &late(1)).await, Invited::Taken);
+    assert_eq!(invited(bench, &known).await, Invited::Taken);
+    bench.pass(54 * 86_400);
+    for who in [citizen(1), citizen(2)] {
+        assert!(bench.load(who, None).await.record.is_some(), "25 days of waiting, and 30 more");
+    }
 }
 
 /// The store's clock may be a server's own, so this waits for the moment itself, and a clock by hand is moved there.

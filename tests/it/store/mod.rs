@@ -111,6 +111,7 @@ macro_rules! promises {
             receipt::joins_have_a_limit,
             invite::an_invitation_is_taken_once,
             invite::an_invitation_changes_no_record,
+            invite::a_record_outlives_the_wait_for_an_invitation,
             invite::an_invitation_is_forgotten_after_its_time,
             slots::a_slot_is_as_long_as_its_segments,
             slots::after_the_wait_there_is_a_slot,
