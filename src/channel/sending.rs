@@ -1,7 +1,6 @@
 //! What a `[[channel]]` says of sending: how fast, when, how long a text may be, with which secrets. It reads and checks the
 //! keys; that a secret is found, and that the vendor knows it, is checked where the channel is put together.
 
-use super::settings::Vendor;
 use crate::{
     domain::{
         delivery::RetrySchedule,
@@ -66,9 +65,9 @@ impl Sending {
 }
 
 /// Reads `bearer`; the simulator has both, so it names none.
-pub fn bearer(table: &Table<'_>, vendor: Option<&Vendor>) -> Option<Bearer> {
+pub fn bearer(table: &Table<'_>, simulated: bool) -> Option<Bearer> {
     let Some(bearer) = table.text("bearer") else { return (!table.has("bearer")).then_some(Bearer::Ussd) };
-    if vendor == Some(&Vendor::Simulator) {
+    if simulated {
         let what = "the simulator has both bearers";
         table.error(table.key_span("bearer").unwrap_or(bearer.span), what, "take `bearer` out");
         return None;
@@ -84,10 +83,9 @@ pub fn bearer(table: &Table<'_>, vendor: Option<&Vendor>) -> Option<Bearer> {
     }
 }
 
-/// Reads how the channel sends: `Some(None)` when it only answers dials.
-pub fn read(table: &Table<'_>, vendor: &Vendor, bearer: Bearer) -> Option<Option<Sending>> {
-    let simulated = *vendor == Vendor::Simulator;
-    if simulated {
+/// Reads how the channel sends: `Some(None)` when it only answers dials. The simulator is not `described`.
+pub fn read(table: &Table<'_>, described: bool, bearer: Bearer) -> Option<Option<Sending>> {
+    if !described {
         refuse(table, &["send_url", "secret"], "on a simulator", "nothing leaves it; take the line out");
     } else if bearer == Bearer::Ussd {
         refuse(table, &KEYS, "on a channel for USSD", "it belongs to one with bearer = \"sms\"");
@@ -95,7 +93,7 @@ pub fn read(table: &Table<'_>, vendor: &Vendor, bearer: Bearer) -> Option<Option
     } else {
         refuse(table, &USSD_KEYS, "on a channel for SMS", "it belongs to one with bearer = \"ussd\"");
     }
-    let tps = tps(table, if simulated { TPS_SIMULATED } else { TPS });
+    let tps = tps(table, if described { TPS } else { TPS_SIMULATED });
     let quiet = quiet(table);
     let retry = retry(table);
     let segments_max = segments_max(table);

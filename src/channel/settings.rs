@@ -104,7 +104,8 @@ impl Settings {
     pub fn read(table: &Table<'_>) -> Option<Settings> {
         let id = id(table);
         let vendor = vendor(table);
-        let bearer = sending::bearer(table, vendor.as_ref().map(|vendor| &vendor.value));
+        let bearer =
+            sending::bearer(table, vendor.as_ref().is_some_and(|vendor| vendor.value == Vendor::Simulator));
         let address = table.text("address").map(|address| address.value).unwrap_or_default();
         let deadline = deadline(table);
         let language = language(table);
@@ -114,19 +115,21 @@ impl Settings {
         let flows = flows(table);
         let sms_via = sms_via(table);
         let secrets = sending::secrets(table);
-        let Some((vendor, bearer)) = vendor.zip(bearer) else {
-            // What its keys mean hangs on both.
+        let Some(bearer) = bearer else {
+            // What its keys mean hangs on it.
             table.keys();
             return None;
         };
-        let sending = sending::read(table, &vendor.value, bearer);
+        // A vendor that is misspelled is no simulator, and the other faults are told beside it.
+        let described = vendor.as_ref().is_none_or(|vendor| vendor.value != Vendor::Simulator);
+        let sending = sending::read(table, described, bearer);
         table.finish();
         let (id, id_span) = id?;
         Some(Settings {
             source: table.source().clone(),
             id,
             id_span,
-            vendor,
+            vendor: vendor?,
             bearer,
             address,
             flows: flows?,

@@ -95,7 +95,7 @@ fn check_tells_every_fault_of_every_file_at_once() {
         "the vendor \"kannel\" is not built yet",
         "\"A\" cannot be a channel's id",
         "did you mean \"africastalking\"?",
-        "`channel.tps` is not built yet",
+        "`channel.tps` means nothing on a channel for USSD",
         "departments of kind \"webhook\" are not built yet",
         "MATAMAT_SERVER__LISTN",
         "did you mean `listen`?",
