@@ -17,13 +17,7 @@ pub fn check(config: &Config, findings: &Findings) {
     no_channel_twice(&config.channels, findings);
     no_department_twice(config, findings);
     config.channels.iter().for_each(|channel| hands_over(channel, &config.channels, findings));
-    if !config.server.listen.value.ip().is_loopback() {
-        config.channels.iter().filter(|c| !c.is_simulator()).for_each(|channel| reachable(channel, findings));
-        let secrets = |channel: &Settings| {
-            channel.secrets.iter().for_each(|secret| no_literal(&channel.source, &secret.source, findings));
-        };
-        config.channels.iter().for_each(secrets);
-    }
+    config.channels.iter().for_each(|channel| no_literals(channel, config, findings));
     operators(config, findings);
 }
 
@@ -73,17 +67,28 @@ fn hands_over(channel: &Settings, all: &[Settings], findings: &Findings) {
     findings.error(&channel.source, via.span.clone(), what, hint);
 }
 
-/// A channel that anybody can call.
-fn reachable(channel: &Settings, findings: &Findings) {
-    match &channel.auth {
-        None => {
-            let what =
-                format!("the channel \"{}\" can be called from anywhere and asks for nothing", channel.id);
-            let hint = "auth = { secret = { env = \"NAME\" } }, or auth = \"none\" if that is meant";
-            findings.error(&channel.source, channel.id_span.clone(), what, hint);
-        }
-        Some(Auth::Secret(secret)) => no_literal(&channel.source, secret, findings),
-        Some(Auth::None) => {}
+/// Beyond loopback no secret of a channel stands in the file.
+fn no_literals(channel: &Settings, config: &Config, findings: &Findings) {
+    if config.server.listen.value.ip().is_loopback() {
+        return;
+    }
+    let of_vendor = channel.secrets.iter().map(|secret| &secret.source);
+    let in_path = channel.auth.iter().filter_map(|auth| match auth {
+        Auth::Secret(secret) => Some(secret),
+        Auth::None => None,
+    });
+    of_vendor.chain(in_path).for_each(|secret| no_literal(&channel.source, secret, findings));
+}
+
+/// Adds a channel that anybody can call: beyond loopback, without a secret, and its vendor does not sign (`signed`).
+pub fn check_reachable(channel: &Settings, signed: bool, config: &Config, findings: &Findings) {
+    if signed || channel.is_simulator() || config.server.listen.value.ip().is_loopback() {
+        return;
+    }
+    if channel.auth.is_none() {
+        let what = format!("the channel \"{}\" can be called from anywhere and asks for nothing", channel.id);
+        let hint = "auth = { secret = { env = \"NAME\" } }, or auth = \"none\" if that is meant";
+        findings.error(&channel.source, channel.id_span.clone(), what, hint);
     }
 }
 

@@ -116,7 +116,10 @@ fn doors(config: &Config, findings: &Findings) -> Option<Doors> {
         public_url: &config.server.public_url,
     };
     let built = config.channels.iter().map(|settings| {
-        let (facts, codec) = channel::build(settings, &tools, findings)?;
+        let built = channel::build(settings, &tools, findings);
+        let signed = built.as_ref().is_some_and(|(_, codec)| codec.is_signed());
+        fits::check_reachable(settings, signed, config, findings);
+        let (facts, codec) = built?;
         let door = Door { codec: codec.into(), operators: settings.is_simulator(), facts: Arc::new(facts) };
         Some((door.facts.id.to_string(), door))
     });

@@ -36,13 +36,14 @@ impl Described {
     }
 
     fn arrival<'a>(&'a self, callback: &'a Callback) -> Arrival<'a> {
-        Arrival { callback, path: self.guard.tail(callback), country: &self.line.country }
+        let (path, line) = (self.guard.tail(callback), &self.line);
+        Arrival { callback, path, country: &line.country, code: &line.address }
     }
 }
 
 impl Channel for Described {
     fn decode(&self, callback: &Callback) -> Result<Vec<Inbound>, Refusal> {
-        if !self.description.shapes.iter().any(|shape| shape.kind == callback.kind) {
+        if !self.line.doors.contains(&callback.kind) || !self.description.takes(callback.kind) {
             return Err(no_door(callback));
         }
         self.guard.admit(callback)?;
@@ -75,7 +76,7 @@ impl Description {
         let (place, shape) = shape::find(&self.shapes, arrival.callback, &context)?;
         let now = arrival.callback.at;
         let inbound = match &shape.means {
-            Means::Ussd(shape) => vec![Inbound::Ussd(ussd::step(shape, now, &context)?)],
+            Means::Ussd(shape) => vec![Inbound::Ussd(ussd::step(shape, arrival, &context)?)],
             Means::Mo(shape) => vec![shape.message(&context, now)?],
             Means::Dlr(shape) => shape.receipts(&self.status, &context, now)?,
         };
@@ -89,11 +90,20 @@ impl Description {
         }
         match (&self.replies, arrival.callback.kind) {
             (Some(replies), CallbackKind::Ussd) => self.page(replies, arrival, outcome),
-            _ => {
-                let found = shape::find(&self.shapes, arrival.callback, &Lookup::of(arrival));
-                found.ok().and_then(|(_, shape)| shape.means.fixed()).map_or_else(nothing, Fixed::answer)
-            }
+            _ => self.taken(arrival),
         }
+    }
+
+    /// What is said of an MO or a receipt. Where all that comes to the door is of one shape, nothing is looked up.
+    fn taken(&self, arrival: &Arrival<'_>) -> Answer {
+        let mut of_kind = self.shapes.iter().filter(|shape| shape.kind == arrival.callback.kind);
+        let shape = match (of_kind.next(), of_kind.next()) {
+            (Some(only), None) => Some(only),
+            _ => {
+                shape::find(&self.shapes, arrival.callback, &Lookup::of(arrival)).ok().map(|(_, shape)| shape)
+            }
+        };
+        shape.and_then(|shape| shape.means.fixed()).map_or_else(nothing, Fixed::answer)
     }
 
     /// A screen in the vendor's words.

@@ -143,7 +143,11 @@ fn shapes(top: &Table<'_>) -> Vec<Option<Shape>> {
 
 /// `Some(None)`: there is no USSD here.
 fn replies(top: &Table<'_>, ussd: bool) -> Option<Option<Replies>> {
-    if !ussd && !top.has("reply") {
+    if !ussd {
+        if let Some(span) = top.key_span("reply") {
+            top.value("reply");
+            top.error(span, "nobody gets a `reply` here", "it answers an [[in]] of kind \"ussd\"");
+        }
         return Some(None);
     }
     let hint = "[reply.continue], [reply.end] and [reply.closed] say what goes back";

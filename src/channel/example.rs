@@ -286,7 +286,7 @@ impl Trial<'_> {
     }
 
     fn arrival<'c>(&'c self, callback: &'c Callback) -> Arrival<'c> {
-        Arrival { callback, path: &callback.tail, country: &self.line.country }
+        Arrival { callback, path: &callback.tail, country: &self.line.country, code: "" }
     }
 
     fn gives(&mut self, raw: &At<String>, gives: &[Wanted]) {
@@ -348,7 +348,16 @@ impl Trial<'_> {
         let Some(send) = &self.description.send else { return };
         let (word, detail) = verdict::told(&send.verdicts.read(response));
         self.heard.push(word);
-        self.compare_all(gives, &[(word.to_owned(), detail)], example, "gives = { accepted = \"the id\" }");
+        match &gives[..] {
+            [(wanted, At { span, .. })] if wanted != word => {
+                let what = format!("this answer means `{word}` (\"{detail}\"), not `{wanted}`");
+                self.top.error(span.clone(), what, "");
+            }
+            _ => {
+                let hint = "gives = { accepted = \"the id\" }";
+                self.compare_all(gives, &[(word.to_owned(), detail)], example, hint);
+            }
+        }
     }
 
     fn compare_all(&self, wanted: &Wanted, got: &[(String, String)], example: &Example, hint: &str) {
@@ -361,7 +370,11 @@ impl Trial<'_> {
     fn compare(&self, name: &str, wanted: &At<String>, got: Option<&str>) {
         // A moment may be written in any of its ways.
         let moment = |text: &str| (name == "at").then(|| Timestamp::parse_rfc3339(text)).flatten();
+        // Of JSON the order of members says nothing.
+        let json =
+            |text: &str| serde_json::from_str::<serde_json::Value>(text).ok().filter(|_| name == "body");
         let same = got == Some(wanted.value.as_str())
+            || json(&wanted.value).is_some_and(|wanted| got.and_then(json) == Some(wanted))
             || moment(&wanted.value).is_some_and(|at| got.and_then(moment) == Some(at));
         if !same {
             let got = got.map_or("nothing".to_owned(), |got| format!("\"{got}\""));

@@ -17,7 +17,9 @@ pub struct Line {
     pub id: ChannelId,
     /// Where national numbers belong.
     pub country: Arc<str>,
-    /// The number or sender that its MTs come from.
+    /// The doors it has, by its bearer.
+    pub doors: &'static [CallbackKind],
+    /// The code that is dialled where the vendor tells none; the number or sender that its MTs come from.
     pub address: String,
     /// Where we are seen from outside: scheme, host and path.
     pub public_url: String,
@@ -33,6 +35,7 @@ impl Line {
         Line {
             id: ChannelId::parse("example").expect("a good id"),
             country: country.into(),
+            doors: &[CallbackKind::Ussd, CallbackKind::Mo, CallbackKind::Dlr],
             address: "4545".into(),
             public_url: "https://gw.example.org".into(),
             send_url: None,

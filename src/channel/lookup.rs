@@ -25,6 +25,8 @@ pub struct Arrival<'a> {
     pub path: &'a [String],
     /// The channel's country.
     pub country: &'a Arc<str>,
+    /// The code that was dialled, where the vendor tells none.
+    pub code: &'a str,
 }
 
 /// A callback as an expression sees it.
@@ -41,7 +43,7 @@ pub struct Lookup {
 
 impl Lookup {
     /// The context for a callback.
-    pub fn of(Arrival { callback, path, country }: &Arrival<'_>) -> Value {
+    pub fn of(Arrival { callback, path, country, code: _ }: &Arrival<'_>) -> Value {
         Value::from_object(Lookup {
             charset: charset(callback),
             callback: Callback::clone(callback),
@@ -187,7 +189,7 @@ mod tests {
             peer: None,
             at: Timestamp(0),
         };
-        let arrival = Arrival { callback: &callback, path: &[], country: &"IN".into() };
+        let arrival = Arrival { callback: &callback, path: &[], country: &"IN".into(), code: "" };
         let param = Lookup::of(&arrival).get_attr("param").expect("param");
         let got = param.get_attr(name).expect("a look-up").as_str().map(str::to_owned);
         assert_eq!(got.as_deref(), expected, "{name} of {:?}", String::from_utf8_lossy(raw));

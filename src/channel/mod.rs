@@ -243,6 +243,10 @@ pub fn build(
     let line = Line {
         id: facts.id.clone(),
         country: facts.country.as_str().into(),
+        doors: match settings.bearer {
+            Bearer::Ussd => &[CallbackKind::Ussd],
+            Bearer::Sms => &[CallbackKind::Mo, CallbackKind::Dlr],
+        },
         address: facts.address.clone(),
         public_url: tools.public_url.to_owned(),
         send_url: settings.sending.as_ref().and_then(|sending| sending.url.clone()).map(|url| url.value),
@@ -257,7 +261,6 @@ fn fits_bearer(settings: &Settings, description: &Description, findings: &Findin
     let lacks = match settings.bearer {
         Bearer::Ussd if !description.takes(CallbackKind::Ussd) => "`[[in]]` of kind \"ussd\"",
         Bearer::Sms if description.send.is_none() => "[send]",
-        Bearer::Sms if !description.takes(CallbackKind::Mo) => "`[[in]]` of kind \"mo\"",
         _ => return true,
     };
     let what = format!("the vendor \"{}\" has no {lacks}", description.name);
@@ -297,7 +300,7 @@ fn secrets(
         let what = format!("the channel \"{}\" has no secret \"{name}\"", settings.id);
         error(settings.id_span.clone(), what, &format!("secret = {{ {name} = {{ env = \"NAME\" }} }}"));
     }
-    (found.len() == wanted.len()).then_some(found)
+    (found.len() == wanted.len() && found.len() == settings.secrets.len()).then_some(found)
 }
 
 /// The vendor's description, `None` inside for the simulator.

@@ -70,9 +70,19 @@ pub fn fixed(table: &Table<'_>) -> Option<Fixed> {
         false => Some(200),
     };
     let content_type = content_type(&answer);
-    let body = answer.text("body").map(|body| body.value).unwrap_or_default();
+    let body = fixed_body(&answer);
     answer.finish();
-    Some(Fixed { status: status?, content_type: content_type?, body })
+    Some(Fixed { status: status?, content_type: content_type?, body: body? })
+}
+
+/// A body without names: what goes to a citizen goes by an outbox, never on the answer.
+fn fixed_body(answer: &Table<'_>) -> Option<String> {
+    let Some(body) = answer.text("body") else { return (!answer.has("body")).then(String::new) };
+    if body.value.contains("{{") {
+        answer.error(body.span, "the answer to an MO or a receipt is the same every time", "");
+        return None;
+    }
+    Some(body.value)
 }
 
 /// Reads `[reply.<key>]`.

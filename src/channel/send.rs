@@ -57,7 +57,7 @@ enum Json {
     Text(Template),
     Fixed(serde_json::Value),
     Members(Vec<(String, Json)>),
-    List(Vec<Vec<(String, Json)>>),
+    List(Vec<Json>),
 }
 
 /// Reads `[send]`; `None` inside where there is none.
@@ -169,6 +169,9 @@ impl Reader {
         if let [_, second, ..] = given[..] {
             let span = table.key_span(second).unwrap_or(table.span());
             table.error(span, "a request has one body", "form, json or body");
+            for key in &given {
+                table.value(key);
+            }
         }
         match given.first() {
             Some(&"form") => self.fields(table, "form").map(Payload::Form),
@@ -200,12 +203,9 @@ impl Reader {
         if value.as_table().is_some() {
             return self.members(&table.table(key)?, depth - 1).map(Json::Members);
         }
-        if value.as_array().is_some() {
-            let mut list = Vec::new();
-            for element in table.tables(key) {
-                list.push(self.members(&element, depth - 1));
-            }
-            return list.into_iter().collect::<Option<_>>().map(Json::List);
+        if let Some(list) = value.as_array() {
+            let texts = list.iter().all(|element| element.get_ref().as_str().is_some());
+            return self.list(table, key, texts, depth).map(Json::List);
         }
         if let Some(truth) = value.as_bool() {
             return Some(Json::Fixed(truth.into()));
@@ -215,6 +215,18 @@ impl Reader {
         }
         let text = table.text(key)?;
         self.template(table, &text).map(Json::Text)
+    }
+
+    /// A list of texts, or of tables.
+    fn list(&mut self, table: &Table<'_>, key: &str, texts: bool, depth: usize) -> Option<Vec<Json>> {
+        let read: Vec<_> = if texts {
+            let texts = table.texts(key)?.value;
+            texts.iter().map(|text| self.template(table, text).map(Json::Text)).collect()
+        } else {
+            let tables = table.tables(key);
+            tables.iter().map(|element| self.members(element, depth - 1).map(Json::Members)).collect()
+        };
+        read.into_iter().collect()
     }
 }
 
@@ -311,14 +323,17 @@ fn form(fields: &[(String, Template)], context: &Value) -> String {
 }
 
 fn members(list: &[(String, Json)], context: &Value) -> serde_json::Value {
-    let member = |(name, json): &(String, Json)| {
-        let value = match json {
+    let member = |(name, json): &(String, Json)| Some((name.clone(), json.filled(context)?));
+    list.iter().filter_map(member).collect::<serde_json::Map<_, _>>().into()
+}
+
+impl Json {
+    fn filled(&self, context: &Value) -> Option<serde_json::Value> {
+        Some(match self {
             Json::Text(template) => filled(template, context, Escape::Plain)?.into(),
             Json::Fixed(value) => value.clone(),
             Json::Members(list) => members(list, context),
-            Json::List(elements) => elements.iter().map(|list| members(list, context)).collect(),
-        };
-        Some((name.clone(), value))
-    };
-    list.iter().filter_map(member).collect::<serde_json::Map<_, _>>().into()
+            Json::List(elements) => elements.iter().filter_map(|element| element.filled(context)).collect(),
+        })
+    }
 }

@@ -50,7 +50,7 @@ fn of_dlr(dlr: &Dlr) -> Vec<(&'static str, String)> {
     fields.push(("word", dlr.word.clone()));
     fields.push(("status", dlr.state.map_or("unknown", MtState::name).to_owned()));
     fields.push(("code", dlr.code.clone()));
-    fields.push(("part", dlr.part.to_string()));
+    fields.extend(Some(dlr.part).filter(|part| *part > 0).map(|part| ("part", part.to_string())));
     fields.push(("at", dlr.at.to_string()));
     fields
 }

@@ -3,6 +3,7 @@
 use super::{
     Refusal,
     filters::inbound_names,
+    lookup::Arrival,
     shape::{expression, missing, required, text},
 };
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
         lang::Lang,
         message::{UssdEvent, UssdInput, UssdStep},
         msisdn::Msisdn,
-        time::Timestamp,
     },
     expr::Expression,
     findings::{At, Table},
@@ -89,7 +89,7 @@ pub fn read(table: &Table<'_>) -> Option<UssdIn> {
 }
 
 /// The step that a callback is.
-pub fn step(shape: &UssdIn, at: Timestamp, context: &Value) -> Result<UssdStep, Refusal> {
+pub fn step(shape: &UssdIn, arrival: &Arrival<'_>, context: &Value) -> Result<UssdStep, Refusal> {
     let from = text(&shape.from, context).and_then(|number| Msisdn::from_e164(&number));
     let from = from.ok_or_else(|| missing("from", &shape.from))?;
     let session = match &shape.session {
@@ -98,7 +98,8 @@ pub fn step(shape: &UssdIn, at: Timestamp, context: &Value) -> Result<UssdStep, 
     };
     let optional = |e: &Option<Expression>| e.as_ref().and_then(|e| text(e, context));
     let typed = optional(&shape.input).unwrap_or_default();
-    let code = optional(&shape.code).unwrap_or_default();
+    let code = optional(&shape.code).filter(|code| !code.is_empty());
+    let code = code.unwrap_or_else(|| arrival.code.to_owned());
     let event = event(shape, optional(&shape.event), &typed, &code);
     Ok(UssdStep {
         from,
@@ -109,7 +110,7 @@ pub fn step(shape: &UssdIn, at: Timestamp, context: &Value) -> Result<UssdStep, 
         step: optional(&shape.step),
         language: optional(&shape.language).and_then(|tag| Lang::parse(&tag.to_lowercase())),
         context: Vec::new(),
-        at,
+        at: arrival.callback.at,
     })
 }
 

@@ -1,16 +1,16 @@
 //! `matamat channel decode`: for the operator with a telco on the phone.
 
 use crate::{
-    channel::{CallbackKind, TurnOutcome, request},
+    channel::{CallbackKind, TurnOutcome, request, told::told},
     domain::{
         lang::Lang,
-        message::{Inbound, Reply, UssdInput, UssdStep},
+        message::{Inbound, Reply, UssdInput},
         time::{Clock, Timestamp},
     },
 };
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{
     io::{self, Read},
     path::Path,
@@ -120,25 +120,14 @@ fn outcome(inbound: &[Inbound]) -> TurnOutcome {
 }
 
 fn understood(inbound: &Inbound) -> Value {
-    let Inbound::Ussd(step) = inbound else { return Value::Null };
-    let UssdStep { from, session, event, input, code, step, language, context: _, at } = step;
-    let (text, everything) = match input {
-        UssdInput::Last(text) => (text, false),
-        UssdInput::History(all) => (all, true),
-    };
-    let mut said = json!({
-        "kind": "ussd", "from": from.to_string(), "session": session, "event": event.name(), "input": text,
-        "code": code, "at": at.to_string(),
-    });
-    // The vendor sends everything typed so far; what is new in it only a turn knows.
-    if everything {
-        said["history"] = true.into();
+    let fields = told(inbound, |number| number.to_string()).into_iter();
+    let mut said: Map<_, _> = fields.map(|(name, value)| (name.to_owned(), value.into())).collect();
+    if let Inbound::Ussd(step) = inbound {
+        // The vendor sends everything typed so far; what is new in it only a turn knows.
+        if matches!(step.input, UssdInput::History(_)) {
+            said.insert("history".to_owned(), true.into());
+        }
+        said.entry("session").or_insert(Value::Null);
     }
-    if let Some(step) = step {
-        said["step"] = step.as_str().into();
-    }
-    if let Some(language) = language {
-        said["language"] = language.as_str().into();
-    }
-    said
+    said.into()
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::StatusCode,
     web::{Data, Payload},
 };
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -61,13 +61,6 @@ pub async fn take(request: HttpRequest, payload: Payload, hall: Data<Hall>) -> H
             problem(status, "not all were taken; send the same again: what was taken is known")
         }
     }
-}
-
-/// For any other method.
-pub async fn post_only() -> HttpResponse {
-    let mut refusal = problem(StatusCode::METHOD_NOT_ALLOWED, "this path takes POST only");
-    refusal.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("POST"));
-    refusal
 }
 
 /// The body's list; one object is a list of one.

@@ -76,7 +76,7 @@ pub fn routes(config: &mut ServiceConfig, hall: Hall, side: Side) {
     config.route("/in/{channel}/{kind}/{tail:.*}", web::route().to(callback::callback));
     if side != Side::Telcos {
         let invitations = web::resource("/v1/invitations").route(web::post().to(invitations::take));
-        config.service(invitations.default_service(web::route().to(invitations::post_only)));
+        config.service(invitations.default_service(web::route().to(problem::post_only)));
         config.service(read_only("/healthz", health::alive));
         config.service(read_only("/readyz", health::ready));
         config.service(read_only("/metrics", health::metrics));

@@ -162,3 +162,79 @@ fn every_command_has_help_for_a_tired_human() {
         assert!(output.status.success() && help.contains("Usage:") && help.lines().count() >= 8, "{help}");
     }
 }
+
+const SMS_LINE: &str = "[[channel]]\nid = 'at-sms'\nvendor = 'africastalking'\nbearer = 'sms'\naddress = '22384'\n\
+    auth = { secret = 's3cret' }\nsecret = { username = 'vma', api_key = 'k-0001' }\n";
+
+#[test]
+fn channel_decode_reads_messages_and_receipts() {
+    let home = Home::new("", SMS_LINE);
+    let check = |kind: &str, request: &str, code: i32, expected: serde_json::Value| {
+        let arguments = ["channel", "decode", "at-sms", kind, "--now", "2026-11-24T09:12:03.120Z"];
+        let output = fed(&mut home.command(&arguments), request);
+        let printed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((output.status.code(), printed), (Some(code), expected), "{request}");
+    };
+    let answer = serde_json::json!({ "status": 200, "body": "" });
+    check(
+        "mo",
+        "POST /in/at-sms/mo/s3cret\n\nfrom=%2B254711000001&to=22384&text=MAJI+2&id=9f1c&date=2026-03-02+09%3A59%3A45",
+        0,
+        serde_json::json!({
+            "in": [{ "kind": "mo", "from": "+25…0001", "to": "22384", "text": "MAJI 2", "id": "9f1c",
+                     "at": "2026-03-02T09:59:45.000Z" }],
+            "answer": answer,
+        }),
+    );
+    check(
+        "dlr",
+        "POST /in/at-sms/dlr/s3cret\n\nid=ATXid_1&status=Failed&phoneNumber=%2B254711000001&failureReason=UserIsInactive",
+        0,
+        serde_json::json!({
+            "in": [{ "kind": "dlr", "id": "ATXid_1", "word": "Failed", "status": "failed", "code": "UserIsInactive",
+                     "at": "2026-11-24T09:12:03.120Z" }],
+            "answer": answer,
+        }),
+    );
+    check(
+        "mo",
+        "POST /in/at-sms/mo/s3cret\n\nfrom=SAFARICOM&text=Offer",
+        0,
+        serde_json::json!({ "in": [{ "ignored": "sender" }], "answer": answer }),
+    );
+    let refused =
+        |reason: &str, detail: &str| serde_json::json!({ "refused": { "reason": reason, "detail": detail } });
+    check(
+        "mo",
+        "POST /in/at-sms/mo/wrong\n\nfrom=%2B254711000001&text=4",
+        1,
+        refused("unauthorized", "the secret in the path is wrong or missing"),
+    );
+    check("ussd", "POST /in/at-sms/ussd/s3cret\n\n", 1, refused("door", "this channel has no door for ussd"));
+}
+
+#[test]
+fn what_a_channel_names_exists() {
+    let check = |more: &str, expected: &[&str]| {
+        let home = Home::new("", &format!("{SMS_LINE}{more}"));
+        let output = home.command(&["check"]).output().expect("it runs");
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.success(), expected.is_empty(), "{more}: {said}");
+        for part in expected {
+            assert!(said.contains(part), "{part} is not in:\n{said}");
+        }
+    };
+    let ussd = "[[channel]]\nid = 'dials'\nvendor = 'africastalking'\nauth = 'none'\n";
+    check(&format!("{ussd}sms_via = 'at-sms'\nflows = ['hospital-visit']\n"), &[]);
+    check(&format!("{ussd}sms_via = 'phone'\n"), &[]);
+    check(&format!("{ussd}sms_via = 'at-en'\n"), &["the channel \"at-en\" sends no SMS"]);
+    check(&format!("{ussd}sms_via = 'nobody'\n"), &["there is no channel \"nobody\""]);
+    check(
+        &format!("{ussd}flows = ['hospital-visits', 'other']\n"),
+        &[
+            "there is no flow \"hospital-visits\"",
+            "did you mean \"hospital-visit\"?",
+            "there is no flow \"other\"",
+        ],
+    );
+}

@@ -36,26 +36,26 @@ const FOUND_WITHIN: Duration = Duration::from_secs(15);
 /// What a turn may send: record, dialogue, and a few hundred bytes of framing.
 const TURN_BYTES: u64 = 1_500;
 /// When the sessions of these tests began.
-const NOW: Timestamp = Timestamp(1_795_511_523_120);
+pub const NOW: Timestamp = Timestamp(1_795_511_523_120);
 /// The longest Odia screen that one page carries, 70 UCS-2 units.
-const SCREEN: &str = "ହସ୍ପିଟାଲରେ ଆପଣଙ୍କ ସହ କିପରି ବ୍ୟବହାର ହେଲା? 1 ବହୁତ ଖରାପ … 5 ବହୁତ ଭଲ";
+pub const SCREEN: &str = "ହସ୍ପିଟାଲରେ ଆପଣଙ୍କ ସହ କିପରି ବ୍ୟବହାର ହେଲା? 1 ବହୁତ ଖରାପ … 5 ବହୁତ ଭଲ";
 
 async fn store_at(url: &str, claim: Durability) -> Result<Redis, StoreError> {
     Redis::connect(&Target::parse(url).expect("a good URL"), claim, Clock::shifted()).await
 }
 
-async fn store(url: &str) -> Redis {
+pub async fn store(url: &str) -> Redis {
     store_at(url, Durability::Process).await.expect("a store")
 }
 
-fn citizen(n: u8) -> CitizenId {
+pub fn citizen(n: u8) -> CitizenId {
     let mut id = [0x3c; 16];
     id[0] = n;
     CitizenId(id)
 }
 
 /// A citizen in the middle of `hospital-visit` by USSD, at the third question.
-fn record(version: u64) -> Record {
+pub fn record(version: u64) -> Record {
     let given =
         |node: &str, value, said: &str| Given { node: node.into(), value, said: said.into(), at: NOW };
     let session = Session {
@@ -88,7 +88,7 @@ fn record(version: u64) -> Record {
 }
 
 /// Step `n` of a citizen's dialogue, which finds version `n - 1`.
-fn step(citizen: CitizenId, before: &Dialogue, n: u8) -> Commit {
+pub fn step(citizen: CitizenId, before: &Dialogue, n: u8) -> Commit {
     let reply = Reply { text: SCREEN.into(), end: false, language: Lang::parse("or").expect("a tag") };
     let event = EventId([n; 16]);
     let dialogue = before.after("4*1*1".into(), event, reply);
@@ -166,8 +166,9 @@ async fn a_turn_is_one_mget_and_one_script_and_two_round_trips() {
 }
 
 /// Redis commands that scripts and clients called since the last reset, without `EVALSHA` and what the test itself asks.
-fn script_calls(server: &RedisServer) -> u64 {
-    let ours = ["get", "getrange", "set", "hget", "hset", "hdel", "zadd", "zrem", "hincrby", "time"];
+pub fn script_calls(server: &RedisServer) -> u64 {
+    let ours =
+        ["get", "getrange", "exists", "set", "hget", "hset", "hdel", "zadd", "zrem", "hincrby", "time"];
     ours.iter().map(|command| server.calls(command)).sum()
 }
 
@@ -201,7 +202,7 @@ async fn a_commit_keeps_to_its_budget_of_calls() {
     }
 }
 
-fn memory(server: &RedisServer, pattern: &str) -> u64 {
+pub fn memory(server: &RedisServer, pattern: &str) -> u64 {
     let script = "local sum = 0 for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
                   sum = sum + redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '0') end return sum";
     let told = server.cli(&["EVAL", script, "0", pattern]);

@@ -1,6 +1,7 @@
 //! The sender against a pretend vendor: what becomes of an MT for what the vendor does, when it leaves, and when it does not.
 
 use crate::{
+    proxy::Proxy,
     redis_server::RedisServer,
     vendor::{Say, Seen, Vendor},
 };
@@ -176,9 +177,12 @@ impl Bench {
 
     async fn redis() -> Bench {
         let (clock, redis) = (Clock::shifted(), RedisServer::start());
-        let target = Target::parse(&redis.url()).expect("a good URL");
-        let store = Redis::connect(&target, Durability::Process, clock.clone()).await.expect("a store");
-        Bench::on(Arc::new(store), clock, Some(redis)).await
+        Bench::on(Bench::connect(&redis.url(), &clock).await, clock, Some(redis)).await
+    }
+
+    async fn connect(url: &str, clock: &Clock) -> Arc<dyn Store> {
+        let target = Target::parse(url).expect("a good URL");
+        Arc::new(Redis::connect(&target, Durability::Process, clock.clone()).await.expect("a store"))
     }
 
     async fn on(store: Arc<dyn Store>, clock: Clock, redis: Option<RedisServer>) -> Bench {
@@ -369,22 +373,18 @@ async fn every_answer_of_a_vendor_has_its_end() {
     let with = |status: u16, body: &str| Say::Answer(status, Vec::new(), body.into());
     let after = |seconds: &str| Say::Answer(429, vec![("retry-after", seconds.into())], String::new());
     for (say, said, ends) in [
-        (Say::body("ATXid_1"), "accepted, status 200", After::Accepted(Some("ATXid_1"))),
-        (Say::status(200), "accepted, status 200", After::Accepted(None)),
-        (with(503, "later"), "not now, status 503: later", After::Waits(1, 3_200..=4_000)),
+        (Say::body("ATXid_1"), "accepted: status 200", After::Accepted(Some("ATXid_1"))),
+        (Say::status(200), "accepted: status 200", After::Accepted(None)),
+        (with(503, "later"), "not now: later", After::Waits(1, 3_200..=4_000)),
         (
             with(400, "no such number +919876500001"),
-            "refused, status 400: no such number +…",
+            "refused: no such number +…",
             After::Dead("no such number +…"),
         ),
-        (with(401, "bad key"), "the vendor refuses us, status 401: bad key", After::Waits(0, 28..=30)),
-        (Say::status(429), "not now, status 429: too fast for the vendor", After::Waits(0, 0..=1)),
-        (after("77"), "not now, status 429: too fast for the vendor", After::Waits(0, 75..=77)),
-        (
-            with(418, ""),
-            "unknown, status 418: an answer that says neither yes nor no",
-            After::Waits(1, 590..=600),
-        ),
+        (with(401, "bad key"), "the vendor refuses us: bad key", After::Waits(0, 28..=30)),
+        (Say::status(429), "too fast for the vendor: status 429", After::Waits(0, 0..=1)),
+        (after("77"), "too fast for the vendor: status 429", After::Waits(0, 75..=77)),
+        (with(418, ""), "an answer that says neither yes nor no: status 418", After::Waits(1, 590..=600)),
         (
             Say::Close,
             "no answer: the connection ended before the whole answer was here",
@@ -412,6 +412,30 @@ async fn a_vendor_nobody_can_reach_costs_an_attempt_and_leaves_no_doubt() {
         _ => None,
     });
     assert_eq!(dead.await, "after 2 attempts: not sent: connection refused");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_settle_that_the_store_did_not_take_is_sent_again() {
+    let redis = RedisServer::start();
+    let (proxy, clock) = (Proxy::before(redis.port()).await, Clock::shifted());
+    let (through, direct) = (proxy.url(), redis.url());
+    let (through, direct) = (Bench::connect(&through, &clock).await, Bench::connect(&direct, &clock).await);
+    let mut bench = Bench::on(through, clock, Some(redis)).await;
+    let (takes, outage) = (Duration::from_millis(300), Duration::from_millis(700));
+    bench.vendor.always(Say::body("ATXid_1").after(takes));
+    let running = bench.run("line", sms(100));
+    let owed = bench.say("line", 1, Said::text("hello")).await;
+    running.wake("line", owed);
+    bench.store = direct;
+    bench.vendor.wait_for(1).await;
+    proxy.refuse().await;
+    proxy.cut();
+    tokio::time::sleep(outage).await;
+    proxy.accept();
+    bench.done("line", 1).await;
+    assert_eq!(bench.life(owed).await.vendor_id.as_deref(), Some("ATXid_1"));
+    assert_eq!(bench.vendor.seen().len(), 1, "it was not sent again");
     running.end().await;
 }
 

@@ -6,7 +6,7 @@ use crate::{
     expr::{Names, RESERVED, Type},
     flow::{
         document::{KindEntry, NodeEntry, OptionEntry},
-        graph::{Node, Words},
+        graph::Node,
         node::{
             Kind,
             choice::{Choice, ChoiceOption},

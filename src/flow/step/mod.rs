@@ -5,6 +5,9 @@
 //! goes round. The same session goes on by USSD and by SMS: only how a question is put differs, which is `put`'s business.
 
 mod put;
+mod response;
+
+pub use response::{answers, consents_msisdn};
 
 use super::{
     effect::{Effect, Fault, TimerKind},
@@ -14,12 +17,7 @@ use super::{
     session::{Given, Place, Session},
 };
 use crate::{
-    domain::{
-        completion::{Answer, Status},
-        lang::Lang,
-        message::Screen,
-        time::Timestamp,
-    },
+    domain::{completion::Status, lang::Lang, message::Screen, time::Timestamp},
     expr::Scope,
     text::{heard::Heard, page},
 };
@@ -66,26 +64,6 @@ pub fn step(flow: &Flow, session: Session, event: Event, now: Timestamp) -> Step
         (Place::Fresh, Event::HandedOver | Event::Reminded { .. }) | (Place::At { .. }, Event::Invited) => {}
     }
     Step { session: walk.session, effects: walk.effects }
-}
-
-/// The answers of a session as a response holds them. Answers to nodes that the flow does not have are left out.
-pub fn answers(flow: &Flow, session: &Session) -> Vec<Answer> {
-    let answer = |given: &Given| {
-        let Given { node, value, said, at } = given;
-        let kind = flow.nodes.iter().find(|n| n.id == *node)?.kind.name().to_owned();
-        Some(Answer { node: node.clone(), kind, value: value.clone(), said: said.clone(), at: *at })
-    };
-    session.answers.iter().filter_map(answer).collect()
-}
-
-/// Whether the citizen said yes, in this session, to a department seeing the number. One yes and no later no.
-pub fn consents_msisdn(flow: &Flow, session: &Session) -> bool {
-    let asked = |given: &&Given| {
-        let node = flow.nodes.iter().find(|n| n.id == given.node);
-        matches!(node.map(|n| &n.kind), Some(Kind::YesNo(asks)) if asks.consents_msisdn)
-    };
-    let last = session.answers.iter().rfind(asked);
-    last.is_some_and(|given| given.value == crate::domain::completion::Value::Boolean(true))
 }
 
 /// One of the engine's own sentences, by itself: on the last page of a dialogue, or as an SMS.

@@ -76,3 +76,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<MtHeader, Unreadable> {
 fn millis(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bytes_that_are_no_header_are_refused_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let ours = [&[FORMAT][..], &bytes].concat();
+            let _ = (decode(&bytes), decode(&ours));
+        }
+    }
+}

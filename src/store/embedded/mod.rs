@@ -92,6 +92,7 @@ use crate::domain::{
     time::{Clock, Timestamp},
 };
 use fault::Fault;
+use life::Kept;
 use reader::{READERS, Readers};
 use rusqlite::Connection;
 use std::{
@@ -322,7 +323,7 @@ impl Store for Embedded {
 
     fn life(&self, mt: &MtId) -> Act<'_, Option<Life>> {
         let mt = *mt;
-        self.read(move |db, now| Ok(life::find(db, &mt, now)?.map(|kept| kept.life)))
+        self.read(move |db, now| Ok(life::find(db, &mt, now)?.map(Kept::shown)))
     }
 
     fn find(&self, queue: &Queue, partition: Partition, id: &str) -> Act<'_, Option<Found>> {

@@ -4,7 +4,7 @@
 use super::{
     fault::Fault,
     item::{self, Place},
-    life::{self, Kept},
+    life::{self, Kept, Of},
     outbox,
 };
 use crate::{
@@ -12,12 +12,11 @@ use crate::{
         id::{CitizenId, MtId, VendorKey},
         time::Timestamp,
     },
-    store::{JOINS_MAX, Join, Joined, LifeLine, Queue, Receipt, Received, VENDOR_KEY_TTL},
+    store::{JOINS_MAX, Join, Joined, Queue, Receipt, Received, VENDOR_KEY_TTL},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Raises a part's state, and ends the MT's item wherever it lies. A line is left unless this very one is there already and
-/// nothing moved.
+/// Raises a part's state, ends the MT's item wherever it lies, and leaves a line.
 pub(super) fn receipt(db: &Connection, receipt: &Receipt, now: Timestamp) -> Result<Received, Fault> {
     let mut kept = life::find(db, &receipt.mt, now)?.unwrap_or_else(|| Kept::begin(now));
     let mut moved = false;
@@ -29,9 +28,7 @@ pub(super) fn receipt(db: &Connection, receipt: &Receipt, now: Timestamp) -> Res
             moved = true;
         }
     }
-    let line = LifeLine { at: receipt.at, said: receipt.said.clone() };
-    if moved || !kept.life.lines.contains(&line) {
-        kept.add(line);
+    if kept.add(receipt.at, Of::Part(receipt.part), &receipt.said) || moved {
         kept.write(db, &receipt.mt)?;
     }
     Ok(if moved { Received::Moved } else { Received::Known })

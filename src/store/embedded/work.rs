@@ -43,9 +43,6 @@ pub(super) fn claim(db: &Connection, claim: &Claim, now: Timestamp) -> Result<Cl
     if items.is_empty() {
         items = take(db, claim, now)?;
     }
-    for item in &mut items {
-        item.record = turn::record(db, &item.citizen, now)?;
-    }
     Ok(Claimed { items, next_due: next_due(db, claim, &queue, now)? })
 }
 
@@ -57,7 +54,7 @@ fn held(db: &Connection, claim: &Claim, queue: &str, now: Timestamp) -> Result<V
     let mut rows = select.query(params![claim.token, queue, claim.partition.0, now.0])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        items.push(item_of(row)?.item);
+        items.push(item_of(db, row, now)?.item);
     }
     Ok(items)
 }
@@ -91,7 +88,7 @@ fn due(db: &Connection, claim: &Claim, bulk: bool, max: usize, now: Timestamp) -
         select.query(params![claim.queue.to_string(), claim.partition.0, bulk, now.0, max as i64])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        items.push(item_of(row)?);
+        items.push(item_of(db, row, now)?);
     }
     Ok(items)
 }
@@ -110,16 +107,16 @@ fn pass_over(
         return Ok(true);
     }
     let Some(mt) = &item.mt else { return Ok(false) };
-    let record = turn::record(db, &item.citizen, now)?;
-    let reason = outbox::unneeded(mt, item.generation, record.as_ref(), now);
+    let reason = outbox::unneeded(mt, item.generation, item.record.as_ref(), now);
     if let Some(reason) = reason {
         item::suppress(db, &place, reason)?;
     }
     Ok(reason.is_some())
 }
 
-fn item_of(row: &Row) -> Result<Due, Fault> {
+fn item_of(db: &Connection, row: &Row, now: Timestamp) -> Result<Due, Fault> {
     let mt: Option<Vec<u8>> = row.get(8)?;
+    let citizen = CitizenId(row.get(6)?);
     let item = Item {
         id: row.get(0)?,
         generation: Version(row.get::<_, i64>(1)? as u64),
@@ -127,8 +124,8 @@ fn item_of(row: &Row) -> Result<Due, Fault> {
         first_attempt: Timestamp(row.get::<_, Option<i64>>(3)?.unwrap_or_default()),
         unknowns: row.get(4)?,
         due: Timestamp(row.get(5)?),
-        citizen: CitizenId(row.get(6)?),
-        record: None,
+        citizen,
+        record: turn::record(db, &citizen, now)?,
         payload: row.get(7)?,
         mt: mt.map(|mt| header::decode(&mt)).transpose()?,
     };

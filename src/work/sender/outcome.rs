@@ -46,28 +46,29 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// What follows from the vendor's answer, which had this status.
+    /// What follows from the vendor's answer, which had this status. Reasons are the codec's, and name it themselves.
     pub fn answered(&self, status: u16, sent: Sent) -> Outcome {
-        let said = |word: &str, reason: &str| for_people(&format!("{word}, status {status}: {reason}"));
+        let because = |word: &str, why: &str| for_people(&format!("{word}: {why}"));
         let outcome = |word, verdict, said| Outcome { word, verdict, said, vendor_id: None };
         match sent {
             Sent::Accepted(vendor_id) => {
-                Outcome { vendor_id, ..Outcome::accepted(&format!("accepted, status {status}")) }
+                Outcome { vendor_id, ..Outcome::accepted(&format!("accepted: status {status}")) }
             }
-            Sent::Throttled(_) => outcome(
-                "throttled",
-                Verdict::Later(self.rest_ends),
-                said("not now", "too fast for the vendor"),
-            ),
-            Sent::Retry(why) => outcome("retry", self.again(&why), said("not now", &why)),
+            Sent::Throttled(_) => {
+                let said = format!("too fast for the vendor: status {status}");
+                outcome("throttled", Verdict::Later(self.rest_ends), said)
+            }
+            Sent::Retry(why) => outcome("retry", self.again(&why), because("not now", &why)),
             Sent::Permanent(why) => {
-                outcome("permanent", Verdict::Dead(for_people(&why)), said("refused", &why))
+                outcome("permanent", Verdict::Dead(for_people(&why)), because("refused", &why))
             }
             Sent::Configuration(why) => {
-                outcome("configuration", Verdict::Later(self.rest_ends), said("the vendor refuses us", &why))
+                let verdict = Verdict::Later(self.rest_ends);
+                outcome("configuration", verdict, because("the vendor refuses us", &why))
             }
             Sent::Unknown => {
-                outcome("unknown", self.unknown(), said("unknown", "an answer that says neither yes nor no"))
+                let said = format!("an answer that says neither yes nor no: status {status}");
+                outcome("unknown", self.unknown(), said)
             }
         }
     }
@@ -152,7 +153,8 @@ mod tests {
         for (number, sent, word, verdict) in table {
             let outcome = attempt(number, &retry).answered(200, sent.clone());
             assert_eq!((outcome.word, outcome.verdict), (word, verdict), "attempt {number}: {sent:?}");
-            assert!(outcome.said.contains("200"), "{}", outcome.said);
+            let told = outcome.said.contains("gone") || outcome.said.contains("status 200");
+            assert!(told, "{}", outcome.said);
         }
         let table = [
             (1, NoResponse::NotSent(why()), "retry", Verdict::Again(after(5))),
@@ -176,7 +178,7 @@ mod tests {
         let outcome = attempt(1, &retry).answered(201, Sent::Accepted(Some("ATXid_1".into())));
         assert_eq!(
             (outcome.vendor_id.as_deref(), outcome.said.as_str()),
-            (Some("ATXid_1"), "accepted, status 201")
+            (Some("ATXid_1"), "accepted: status 201")
         );
     }
 

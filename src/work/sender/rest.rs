@@ -124,6 +124,7 @@ fn gauge(channel: &ChannelId, rests: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
 
     /// What a vendor answers, and how many milliseconds the channel then rests: each as soon as the rest before is over.
     fn check(answers: &[(Sent, u64)]) {
@@ -179,6 +180,24 @@ mod tests {
         }
         assert_eq!(rest.until(now), Some(now.plus(REFUSED_FIRST)));
         assert!(rest.probing());
+    }
+
+    #[test]
+    fn an_alarm_begins_with_the_first_refusal_and_ends_when_the_vendor_takes_something() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let shows = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let rest = Rest::new(ChannelId::parse("line").expect("an id"));
+            let mut now = Timestamp(0);
+            for (sent, shown) in
+                [(fast(), 0), (no(), 1), (no(), 1), (fast(), 1), (Sent::Retry("503".into()), 1), (taken(), 0)]
+            {
+                rest.hear(&sent, now, 0.5);
+                let line = format!("{}{{channel=\"line\"}} {shown}", metric::CHANNEL_RESTS);
+                assert!(shows.render().contains(&line), "{sent:?}: {}", shows.render());
+                now = rest.until(now).unwrap_or(now);
+            }
+        });
     }
 
     #[test]

@@ -1,22 +1,25 @@
 //! What only the embedded store promises: one file, one gateway, many commits to one fsync.
 
 use super::{
-    Bench, Counts, citizen, dialogue_of, ledger, only_queues, put, queues, record, timers_turn, turn_of,
-    with_queues, with_step,
+    Bench, Counts, DOUBT, citizen, claim_of, dialogue_of, ledger, line, mt_of, only_queues, outbox, phone,
+    prompt, put, put_mt, queues, record, timers_turn, turn_of, with_queues, with_step,
 };
 use futures_util::{FutureExt, future::join_all};
 use matamat::{
     domain::{
-        id::{Revision, Version},
+        delivery::Verdict,
+        id::{Revision, VendorKey, Version},
+        message::MtState,
         time::{Clock, Timestamp},
     },
     store::{
-        Commit, Committed, KeysFound, Load, Queue, RECORD_TTL, Store, StoreError,
+        Commit, Committed, KeysFound, LIFE_AFTER_END, LIFE_MAX, Load, Queue, RECORD_TTL, Receipt, Received,
+        Reserve, Reserved, SLOT_AHEAD, SentLine, Store, StoreError, THREAD_TTL, VENDOR_KEY_TTL,
         embedded::{Embedded, OpenError},
         record::{Dialogue, Record},
     },
 };
-use std::{any::Any, path::Path, sync::Arc};
+use std::{any::Any, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 /// When the clocks of these stores stand at first.
@@ -239,6 +242,112 @@ async fn a_dialogue_is_ignored_from_the_end_of_its_time() {
     bench.pass(1);
     assert_eq!(bench.load(citizen(1), Some(dialogue_of(citizen(1)))).await.dialogue, None);
     assert_eq!(bench.commit(&commit).await, Committed::Conflict(Some(record(100))));
+}
+
+/// Each is there until its last second is over, and not after it; a line that tells nothing new does not keep a life.
+#[tokio::test]
+async fn what_comes_with_mts_is_forgotten_after_its_time() {
+    let bench = memory().await;
+    let (who, mt, key) = (citizen(1), mt_of(citizen(1), 1), VendorKey([3; 16]));
+    let heard =
+        |state| Receipt { mt, channel: phone(), part: 0, state, said: format!("{state:?}"), at: START };
+    bench.store.keep_vendor_id(&key, &mt, 0).await.expect("kept");
+    bench.store.receipt(&heard(Some(MtState::Sent))).await.expect("heard");
+    bench.pass(VENDOR_KEY_TTL.as_secs() - 1);
+    assert_eq!(bench.store.by_vendor_id(&key).await, Ok(Some((mt, 0))));
+    bench.pass(1);
+    assert_eq!(bench.store.by_vendor_id(&key).await, Ok(None));
+
+    bench.store.receipt(&heard(Some(MtState::Delivered))).await.expect("heard");
+    bench.pass(LIFE_AFTER_END.as_secs() - 1);
+    bench.store.receipt(&heard(None)).await.expect("heard");
+    assert_eq!(bench.life(mt).await.parts, [(0, MtState::Delivered)]);
+    bench.pass(1);
+    assert_eq!(bench.store.life(&mt).await, Ok(None));
+
+    bench.store.receipt(&heard(Some(MtState::Sent))).await.expect("heard");
+    bench.pass(LIFE_MAX.as_secs() - 1);
+    bench.store.receipt(&heard(Some(MtState::Delivered))).await.expect("heard");
+    assert!(bench.store.life(&mt).await.expect("an answer").is_some());
+    bench.pass(1);
+    assert_eq!(bench.store.life(&mt).await, Ok(None), "and never longer than that");
+    assert_eq!(bench.store.thread(&who).await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn a_thread_is_forgotten_after_its_last_line() {
+    let bench = memory().await;
+    let mts = [1, 2].map(|n| put_mt(mt_of(citizen(1), n), 100, START, prompt(bench.at(30 * 86_400))));
+    bench.commit(&with_queues(turn_of(citizen(1), 0, 100), mts.to_vec())).await;
+    let items = bench.claim(&outbox(), citizen(1).partition(), 1).await.items;
+    for (item, verdict) in items.iter().zip([Verdict::Accepted, Verdict::Accepted]) {
+        let told =
+            SentLine { thread: Some(item.id.clone().into_bytes()), ..line("accepted").expect("a line") };
+        bench.settle_told(&outbox(), item, verdict, Some(told)).await;
+        bench.pass(THREAD_TTL.as_secs() - 1);
+        assert!(!bench.store.thread(&citizen(1)).await.expect("a thread").is_empty());
+    }
+    assert_eq!(bench.store.thread(&citizen(1)).await.expect("a thread").len(), 2, "the last line keeps all");
+    bench.pass(1);
+    assert_eq!(bench.store.thread(&citizen(1)).await, Ok(vec![]));
+}
+
+/// The gateway that died may have sent it.
+#[tokio::test]
+async fn an_mt_whose_lease_ended_at_the_start_is_in_doubt() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Clock::manual(START);
+    let first = bench(open(&folder, &clock), clock.clone(), Box::new(()));
+    let mt = put_mt(mt_of(citizen(1), 1), 100, START, prompt(first.at(86_400)));
+    first.commit(&with_queues(turn_of(citizen(1), 0, 100), vec![mt])).await;
+    first.claim_one(&outbox(), citizen(1).partition(), 1).await;
+    drop(first);
+    let again = bench(open(&folder, &clock), clock, Box::new(()));
+    let claimed = again.claim(&outbox(), citizen(1).partition(), 1).await;
+    assert_eq!(
+        (claimed.items, claimed.next_due),
+        (vec![], Some(START.plus(DOUBT))),
+        "though the token is the same"
+    );
+    again.pass(DOUBT.as_secs());
+    let item = again.claim_one(&outbox(), citizen(1).partition(), 2).await;
+    assert_eq!((item.attempt, item.unknowns), (2, 1));
+}
+
+/// After a long text the vendor is owed a pause, whoever sent it.
+#[tokio::test]
+async fn slots_are_there_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Clock::manual(START);
+    let reserve = Reserve { channel: phone(), segments: 10, tps: 1 };
+    let first = open(&folder, &clock).reserve(&reserve).await;
+    assert_eq!(first, Ok(Reserved::In(Duration::ZERO)));
+    let wait = Duration::from_secs(10) - SLOT_AHEAD;
+    assert_eq!(open(&folder, &clock).reserve(&reserve).await, Ok(Reserved::Wait(wait)));
+}
+
+/// An idle sender asks many times a second.
+#[tokio::test]
+async fn what_moves_nothing_needs_no_fsync() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Clock::manual(START);
+    let store = open(&folder, &clock);
+    let reserve = Reserve { channel: phone(), segments: 1, tps: 1 };
+    let heard = Receipt {
+        mt: mt_of(citizen(1), 1),
+        channel: phone(),
+        part: 0,
+        state: Some(MtState::Sent),
+        said: "Sent".into(),
+        at: START,
+    };
+    store.reserve(&reserve).await.expect("a slot");
+    store.receipt(&heard).await.expect("heard");
+    let before = store.fsyncs();
+    assert!(matches!(store.reserve(&reserve).await, Ok(Reserved::Wait(_))));
+    assert_eq!(store.receipt(&heard).await, Ok(Received::Known));
+    store.claim(&claim_of(&outbox(), citizen(1).partition(), 1)).await.expect("a claim");
+    assert_eq!((before, store.fsyncs()), (2, 2));
 }
 
 /// What was asked for before the end is done, also when the asker does not wait.

@@ -8,6 +8,7 @@ mod embedded;
 mod invite;
 mod model;
 mod outbox;
+mod outbox_model;
 mod queue;
 mod receipt;
 mod redis;
@@ -120,6 +121,7 @@ macro_rules! promises {
             version::two_first_turns_one_wins,
             version::no_update_is_lost,
             model::the_model_agrees,
+            outbox_model::the_model_of_an_outbox_agrees,
         }
     };
     ($backend:ident, $at:ident::$open:ident: $($room:ident::$promise:ident),* $(,)?) => {
@@ -201,8 +203,7 @@ impl Bench {
     }
 
     pub async fn claim(&self, queue: &Queue, partition: Partition, token: u8) -> Claimed {
-        let doubt = matches!(queue, Queue::Outbox(_)).then_some(DOUBT);
-        let claim = Claim { queue: queue.clone(), partition, max: 100, token: [token; 16], doubt };
+        let claim = claim_of(queue, partition, token);
         let claimed = self.store.claim(&claim).await.expect("a claim");
         self.balances(&format!("{claim:?}")).await;
         claimed
@@ -273,6 +274,12 @@ impl Bench {
             assert!(tally.balances(), "{queue} does not balance after {after}: {tally:?}");
         }
     }
+}
+
+/// A claim of all that is due, as a worker of this queue sends it.
+pub fn claim_of(queue: &Queue, partition: Partition, token: u8) -> Claim {
+    let doubt = matches!(queue, Queue::Outbox(_)).then_some(DOUBT);
+    Claim { queue: queue.clone(), partition, max: 100, token: [token; 16], doubt }
 }
 
 /// What a [`Tally`] counts.
