@@ -22,7 +22,7 @@ use matamat::{
     },
 };
 use proptest::prelude::*;
-use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 fn keys() -> Arc<Keys> {
     Arc::new(Keys::new(&[1; 32], (7, [2; 32]), None))
@@ -32,9 +32,17 @@ fn settings(folder: &Path, max: u64) -> SpoolSettings {
     SpoolSettings { file: folder.join("deep/spool.db"), max }
 }
 
+/// Opens it. A process that another test starts holds our lock between its fork and its exec, so a locked spool that was
+/// just closed is asked again.
+fn open_with(keys: Arc<Keys>, folder: &Path, max: u64, clock: &Clock) -> Spool {
+    until("the spool opens", || match Spool::open(&settings(folder, max), keys.clone(), clock.clone()) {
+        Err(SpoolOpenError::Locked(_)) => None,
+        opened => Some(opened.expect("it opens").expect("there is one")),
+    })
+}
+
 fn open(folder: &Path, max: u64, clock: &Clock) -> Spool {
-    let opened = Spool::open(&settings(folder, max), keys(), clock.clone());
-    opened.expect("it opens").expect("there is one")
+    open_with(keys(), folder, max, clock)
 }
 
 fn mo(text: &str) -> Spooled {
@@ -63,6 +71,13 @@ fn dlr(word: &str) -> Spooled {
         at: Timestamp(1_795_511_523_120),
     });
     Spooled { what, ..mo("") }
+}
+
+/// Keeps everybody else from writing to a spool's file, until it is rolled back.
+fn hold(file: &Path) -> rusqlite::Connection {
+    let db = rusqlite::Connection::open(file).expect("a file");
+    db.execute_batch("BEGIN IMMEDIATE").expect("nobody writes just now");
+    db
 }
 
 /// What waits, in its order: texts and words, with their ids.
@@ -110,11 +125,13 @@ async fn waiting_puts_are_one_fsync() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = open(folder.path(), 1_000, &Clock::shifted());
     let all: Vec<[Spooled; 1]> = (0..400).map(|n| [mo(&n.to_string())]).collect();
-    for put in join_all(all.iter().map(|one| spool.put(one))).await {
-        put.expect("taken");
-    }
+    // Nobody is let into the file until all have asked.
+    let held = hold(&folder.path().join("deep/spool.db"));
+    let puts = join_all(all.iter().map(|one| spool.put(one)));
+    let (put, ()) = tokio::join!(puts, async { held.execute_batch("ROLLBACK").expect("let go") });
+    put.into_iter().for_each(|put| put.expect("taken"));
     assert_eq!(spool.waiting(), 400);
-    assert!(spool.fsyncs() <= 40, "{} fsyncs for 400 puts", spool.fsyncs());
+    assert!(spool.fsyncs() <= 4, "{} fsyncs for 400 puts", spool.fsyncs());
     let expected: Vec<String> = (0..400).map(|n| n.to_string()).collect();
     assert_eq!(texts(&spool).await, expected);
 }
@@ -156,8 +173,7 @@ async fn what_another_key_sealed_is_told_and_not_thrown_away() {
     let (folder, clock) = (tempfile::tempdir().expect("a folder"), Clock::shifted());
     open(folder.path(), 3, &clock).put(&[mo("a")]).await.expect("taken");
     let other = Arc::new(Keys::new(&[1; 32], (8, [3; 32]), None));
-    let spool = Spool::open(&settings(folder.path(), 3), other, clock.clone());
-    let spool = spool.expect("it opens").expect("there is one");
+    let spool = open_with(other, folder.path(), 3, &clock);
     let unread = spool.oldest(1).await.expect("it answers").remove(0);
     assert!(unread.spooled.is_err_and(|why| why.contains("key")));
     drop(spool);
@@ -191,7 +207,10 @@ fn a_spool_has_one_gateway_and_a_format_that_is_known() {
     let db = rusqlite::Connection::open(&settings.file).expect("a file");
     db.pragma_update(None, "user_version", 99).expect("written");
     drop(db);
-    let newer = Spool::open(&settings, keys(), clock.clone()).err().expect("refused");
+    let newer = until("it is not locked any more", || {
+        let refused = Spool::open(&settings, keys(), clock.clone()).err().expect("refused");
+        (!matches!(refused, SpoolOpenError::Locked(_))).then_some(refused)
+    });
     assert!(matches!(newer, SpoolOpenError::Newer { found: 99, .. }), "{newer}");
     let none = SpoolSettings { max: 0, ..settings };
     assert!(Spool::open(&none, keys(), clock).expect("nothing to open").is_none());
@@ -256,8 +275,12 @@ const CONVERSATION: [(&str, &str); 4] = [("m-1", "MO"), ("m-2", "2"), ("m-3", "3
 
 /// An SMS from the citizen's simulated phone.
 fn writes(gateway: &Gateway, id: &str, text: &str) -> Reply {
+    writes_to(gateway.address, id, text)
+}
+
+fn writes_to(gateway: SocketAddr, id: &str, text: &str) -> Reply {
     let body = serde_json::json!({ "msisdn": CITIZEN, "text": text, "id": id }).to_string();
-    http(gateway.address, "POST", "/in/phone/mo", &[], body.as_bytes()).expect("an answer")
+    http(gateway, "POST", "/in/phone/mo", &[], body.as_bytes()).expect("an answer")
 }
 
 /// A receipt for an MT that nobody knows yet.
@@ -332,6 +355,9 @@ fn what_a_telco_was_told_is_taken_survives_the_store_and_the_gateway() {
     assert!(!log.contains("9437000001") && log.contains("the spool is empty"), "{log}");
 }
 
+/// How long a message is given to overtake those in the spool: several times what a turn takes.
+const OVERTAKING: Duration = Duration::from_millis(500);
+
 #[test]
 fn what_comes_when_the_store_is_back_waits_behind_what_came_before() {
     let redis = RedisServer::with(Flavour::Disk);
@@ -340,8 +366,22 @@ fn what_comes_when_the_store_is_back_waits_behind_what_came_before() {
     redis.kill();
     let (before, after) = CONVERSATION.split_at(2);
     before.iter().for_each(|(id, text)| assert_eq!(writes(&gateway, id, text).status, 200));
+    // The store is back and nothing can be replayed yet, so what comes now could overtake.
+    let held = hold(&home.path("data/spool.db"));
     redis.restart();
-    after.iter().for_each(|(id, text)| assert_eq!(writes(&gateway, id, text).status, 200));
+    until("the store is back", || (readiness(&gateway)["ready"] == true).then_some(()));
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::scope(|threads| {
+        let address = gateway.address;
+        threads.spawn(move || {
+            after
+                .iter()
+                .for_each(|(id, text)| tell.send(writes_to(address, id, text).status).expect("heard"));
+        });
+        assert!(told.recv_timeout(OVERTAKING).is_err(), "it overtook what waits in the spool");
+        held.execute_batch("ROLLBACK").expect("let go");
+    });
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [200, 200]);
     answered_in_order(&home);
 }
 

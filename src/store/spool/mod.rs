@@ -48,6 +48,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use writer::Writer;
 
@@ -55,6 +56,8 @@ use writer::Writer;
 pub const BYTES_MAX: u64 = 1 << 30;
 /// `PRAGMA user_version` of what this release writes.
 const FORMAT: i64 = 1;
+/// How long the file's connection waits for somebody else's write to it (a person with `sqlite3`) before it gives up.
+const BUSY: Duration = Duration::from_secs(2);
 /// SQLite's own default, written down because [`BYTES_MAX`] is counted in it.
 const PAGE: u64 = 4096;
 
@@ -226,6 +229,7 @@ fn connect(path: &Path) -> Result<(Connection, Held), SpoolOpenError> {
 }
 
 fn prepare(db: &Connection) -> rusqlite::Result<i64> {
+    db.busy_timeout(BUSY)?;
     db.pragma_update(None, "page_size", PAGE as i64)?;
     db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     // FULL: a COMMIT returns when the log is on the disk, so that a 200 never tells of what a power cut can undo.
