@@ -54,7 +54,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// The next record; `None` at the end. Empty lines, and lines of separators only, are none.
-    pub fn next(&mut self) -> io::Result<Option<Written>> {
+    pub fn read(&mut self) -> io::Result<Option<Written>> {
         while let Some(first) = self.lines.next()? {
             let line = first.number;
             if first.is_blank() {

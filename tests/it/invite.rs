@@ -95,10 +95,10 @@ proptest! {
         }
         let mut sheet = Sheet::open(text.as_bytes()).expect("a good header");
         for value in &values {
-            let row = sheet.next().expect("readable").expect("a record").row.expect("a good one");
+            let row = sheet.read().expect("readable").expect("a record").row.expect("a good one");
             prop_assert_eq!(&row.context[0].1, value.trim());
         }
-        prop_assert!(sheet.next().expect("readable").is_none());
+        prop_assert!(sheet.read().expect("readable").is_none());
     }
 
     /// No file makes trouble, and no line is told twice or out of order.
@@ -107,7 +107,7 @@ proptest! {
         let text = [b"key,msisdn,flow\n", body.as_bytes(), &bytes[..]].concat();
         let mut sheet = Sheet::open(&text[..]).expect("a good header");
         let mut before = 1;
-        while let Some(written) = sheet.next().expect("readable") {
+        while let Some(written) = sheet.read().expect("readable") {
             prop_assert!(written.line > before, "{} after {before}", written.line);
             before = written.line;
         }
@@ -122,7 +122,7 @@ fn outcome(bytes: &[u8]) -> String {
     };
     let known = known();
     let mut said = String::new();
-    while let Some(written) = sheet.next().expect("bytes in memory are readable") {
+    while let Some(written) = sheet.read().expect("bytes in memory are readable") {
         let became = match written.row.and_then(|row| row.check(&known, NOW)) {
             Ok(invitation) => shown(&invitation),
             Err(refusal) => format!("refused: {refusal}"),

@@ -28,7 +28,7 @@ pub fn start(
     let (send, lines) = mpsc::channel(AHEAD_MAX);
     std::thread::Builder::new().name("reading".into()).spawn(move || {
         loop {
-            let next = match sheet.next() {
+            let next = match sheet.read() {
                 Ok(None) => return,
                 Ok(Some(written)) => {
                     let invitation = written.row.and_then(|row| row.check(&known, clock.now()));
