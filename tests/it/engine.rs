@@ -724,7 +724,11 @@ fn a_session_goes_on_by_the_other_bearer() {
     let question = by_sms(flow, last.session.clone(), "98");
     assert!(sent(&question)[0].0.starts_with("That was not understood."), "{:?}", question.effects);
     let back = by_sms(flow, last.session.clone(), "0");
-    assert_eq!(sent(&back), [("How were you treated? 1 very badly, 10 very well", true)], "an SMS has no page before");
+    assert_eq!(
+        sent(&back),
+        [("How were you treated? 1 very badly, 10 very well", true)],
+        "an SMS has no page before"
+    );
     let next = by_sms(flow, last.session, "3");
     assert_eq!(sent(&next), [("May the office see your number?\n1 Yes\n2 No", true)]);
     let again = dialled(flow, next.session, "", Screen::default());
