@@ -179,7 +179,7 @@ impl Gateway {
         thread::spawn(move || {
             let (_running, stop) = watch::channel(false);
             let clock = Clock::System { shift_ms: 0 };
-            run(sender.run(Desk { store: to_store, due: to_due, clock, stop }));
+            run(sender.run(Desk { store: to_store, due: to_due, clock, stop, spool: None }));
         });
         Gateway { store, due, keys, queue }
     }

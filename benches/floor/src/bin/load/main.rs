@@ -76,6 +76,8 @@ pub enum Kind {
     Ussd,
     /// Messages from a phone, each with an id of its own; the answer holds no text.
     Mo,
+    /// Receipts, one for every id that `vendor` gave, from 0 on; the answer holds no text.
+    Dlr,
 }
 
 /// A server to be called.
@@ -148,7 +150,7 @@ fn measure(
         give_up_after: args.give_up_after.unwrap_or(usize::MAX),
         citizens: args.citizens,
         first_citizen: args.first_citizen,
-        first_session: session_base(round),
+        first_session: if args.kind == Kind::Dlr { 0 } else { session_base(round) },
     };
     let plan = play::Plan {
         target: target.clone(),

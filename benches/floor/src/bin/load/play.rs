@@ -203,7 +203,7 @@ async fn dialogue(
     let mut form = String::new();
     for (turn, (typed, beginning)) in turns.iter().zip(expect).enumerate().take(*give_up_after) {
         next_form(&stage.script, &who, turn, &mut form);
-        if turn > 0 || stage.script.kind == Kind::Mo {
+        if turn > 0 || stage.script.kind != Kind::Ussd {
             draw(typed, dice, &mut form);
         }
         let Some(began) = stage.next_turn(turn == 0).await else { return Ok(()) };
@@ -239,6 +239,10 @@ fn next_form(script: &Script, who: &Caller, turn: usize, form: &mut String) {
         ),
         (Kind::Ussd, 1) => Ok(()),
         (Kind::Ussd, _) => write!(form, "%2A"),
+        (Kind::Dlr, _) => {
+            form.clear();
+            write!(form, "id=ATXid_{}&status=Success&phoneNumber=%2B{number}&retryCount=", session >> 8)
+        }
         (Kind::Mo, _) => {
             form.clear();
             write!(form, "from=%2B{number}&to=4545&id=ATMo_{session:016x}_{turn}&date=2026-11-24T09%3A12%3A03Z&text=")

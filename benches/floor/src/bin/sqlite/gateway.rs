@@ -8,7 +8,7 @@ use matamat::{
         id::ChannelId,
         keys::Keys,
         lang::Lang,
-        message::{Bearer, ChannelFacts, Screen, UssdEvent, UssdInput, UssdStep},
+        message::{ChannelFacts, Screen, UssdEvent, UssdInput, UssdStep},
         msisdn::Msisdn,
         time::Clock,
     },
