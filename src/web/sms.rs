@@ -86,11 +86,16 @@ fn admit(hall: &Hall, facts: &ChannelFacts, inbound: Inbound) -> Admitted {
     }
 }
 
-/// Whether a message came to an address that this channel serves.
+/// Whether a message came to an address that this channel serves. A name that only sends (`ODGOVT`, a messaging service) is no
+/// number that anybody writes to: such a channel serves whatever its vendor brings.
 fn ours(facts: &ChannelFacts, mo: &Mo) -> bool {
-    let (ours, theirs) = (&facts.address, &mo.to);
-    let same = || bare(ours, &facts.country) == bare(theirs, &facts.country);
-    ours.is_empty() || theirs.is_empty() || ours == theirs || same()
+    serves_it(&facts.address, &mo.to, &facts.country)
+}
+
+fn serves_it(ours: &str, theirs: &str, country: &str) -> bool {
+    let only_sends = ours.is_empty() || ours.contains(char::is_alphabetic);
+    let same = || bare(ours, country) == bare(theirs, country);
+    only_sends || theirs.is_empty() || ours == theirs || same()
 }
 
 /// An address as it is compared: a long number in E.164, anything else without blanks and signs.
@@ -238,6 +243,19 @@ mod tests {
         ];
         for (ours, theirs, same) in table {
             assert_eq!(bare(ours, "IN") == bare(theirs, "IN"), same, "{ours} and {theirs}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_only_sends_serves_whatever_comes() {
+        for (ours, theirs, serves) in [
+            ("", "56767", true),
+            ("ODGOVT", "56767", true),
+            ("MG44444444444444444444444444444444", "+15005550010", true),
+            ("4545", "56767", false),
+            ("4545", "", true),
+        ] {
+            assert_eq!(serves_it(ours, theirs, "IN"), serves, "{theirs:?} at {ours:?}");
         }
     }
 }
