@@ -78,6 +78,13 @@ impl Msisdn {
         good.then(|| Msisdn(text.into()))
     }
 
+    /// Whether a mobile number of its country can be as long as this one. Of a number that people wrote into a list one digit is
+    /// soon lost or added (`9437400007.0` out of a spreadsheet), and what is left is some other country's, or nobody's.
+    pub fn is_long_enough_for_a_mobile(&self) -> bool {
+        let number = PHONE_NUMBER_UTIL.parse(&self.0, None);
+        number.is_ok_and(|n| PHONE_NUMBER_UTIL.is_possible_number_for_type(&n, PhoneNumberType::Mobile))
+    }
+
     /// Surely a landline or a service number, by its country's numbering plan: no SMS reaches anybody there. A number that no
     /// plan knows is none, because plans change faster than tables do.
     pub fn is_landline(&self) -> bool {
@@ -149,6 +156,24 @@ mod tests {
         for (number, expected, what) in table {
             let number = Msisdn::parse(number, "IN").expect(what);
             assert_eq!(number.is_landline(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_list_holds_numbers_as_long_as_mobiles() {
+        let table = [
+            ("9437000001", true),
+            ("+919437000001", true),
+            ("9437400007.0", false),
+            ("9437000001.00", false),
+            ("943740000", false),
+            ("94374000999", false),
+            ("0919437400022", false),
+            ("+254711000001", true),
+        ];
+        for (number, expected) in table {
+            let got = Msisdn::parse(number, "IN").is_ok_and(|n| n.is_long_enough_for_a_mobile());
+            assert_eq!(got, expected, "{number}");
         }
     }
 

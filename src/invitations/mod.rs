@@ -193,6 +193,9 @@ impl Row {
         if msisdn.is_landline() {
             return Err(Refusal::Landline);
         }
+        if !msisdn.is_long_enough_for_a_mobile() {
+            return Err(NotMsisdn::Impossible.into());
+        }
         let (not_before, not_after) = self.window(now)?;
         Ok(Invitation {
             key,

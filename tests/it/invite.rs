@@ -271,7 +271,7 @@ fn a_message_that_waits_shows_its_text_and_what_keeps_it() {
     // Nobody listens at port 9: it is tried, and waits.
     let home = Home::new("", DEAF);
     let gateway = home.start();
-    let typed = "key,msisdn,flow,language,channel\nv-1,9437000001,hospital-visit,en,deaf\n";
+    let typed = "key,msisdn,flow,language,channel\nv-1,+919437000001,hospital-visit,en,deaf\n";
     check_run(&invite(&home, &["-"], typed.as_bytes()), "taken=1 repeated=0 refused=0\n", 0);
     until("it was tried", || {
         (gateway.metric("matamat_sends_total{channel=\"deaf\",outcome=\"retry\"}")? >= 1.0).then_some(())
