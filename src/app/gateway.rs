@@ -303,7 +303,13 @@ async fn work(
     stop: watch::Receiver<bool>,
     fail: &watch::Sender<String>,
 ) {
-    let desk = Desk { store: store.clone(), due: shared.due.clone(), clock: shared.clock.clone(), stop };
+    let desk = Desk {
+        store: store.clone(),
+        due: shared.due.clone(),
+        clock: shared.clock.clone(),
+        stop,
+        spool: shared.spool.clone(),
+    };
     let timers = work::timer::run(desk.clone(), shared.turns(store.clone()));
     let departments = &shared.installation.config.departments;
     let forwarders = departments.iter().map(|settings| {

@@ -46,3 +46,43 @@ pub enum NoResponse {
     #[error("no answer: {0}")]
     Unknown(String),
 }
+
+/// The longest line of an MT's life, in characters.
+pub const SAID_MAX: usize = 200;
+/// So many digits in a row may be a number of somebody's, and are not shown.
+const DIGITS_MAX: usize = 6;
+
+/// Cut to [`SAID_MAX`], and every run of digits hidden that could be a phone number: vendors repeat them in their errors.
+pub fn for_people(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let is_digit = rest.starts_with(char::is_numeric);
+        let end = rest.find(|c: char| c.is_numeric() != is_digit).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(end);
+        let hidden = is_digit && run.chars().count() > DIGITS_MAX;
+        shown.push_str(if hidden { "…" } else { run });
+        rest = after;
+    }
+    shown.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SAID_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_in_a_reason_is_hidden_and_a_long_reason_is_cut() {
+        let table = [
+            ("bad number +919876543210!", "bad number +…!"),
+            ("୯୮୭୬୫୪୩୨୧୦ is odd", "… is odd"),
+            ("error 123456 of 1234567", "error 123456 of …"),
+            ("two\nlines", "two lines"),
+            ("", ""),
+        ];
+        for (text, shown) in table {
+            assert_eq!(for_people(text), shown);
+        }
+        assert_eq!(for_people(&"é".repeat(300)).chars().count(), SAID_MAX);
+    }
+}

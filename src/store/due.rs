@@ -102,12 +102,18 @@ impl Due {
         }
     }
 
+    /// Something is due there for which somebody waits.
+    pub fn note_urgent(&self, queue: &Queue, partition: Partition, due: Timestamp) {
+        if let Some(times) = self.queue(queue) {
+            times.note_urgent(partition, due);
+        }
+    }
+
     /// Something is due that was put: a reply to an MO is urgent.
     pub fn note_put(&self, put: &Put, partition: Partition) {
-        let Some(times) = self.queue(&put.queue) else { return };
         match put.mt.is_some_and(|mt| mt.urgent) {
-            true => times.note_urgent(partition, put.due),
-            false => times.note(partition, put.due),
+            true => self.note_urgent(&put.queue, partition, put.due),
+            false => self.note(&put.queue, partition, put.due),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         id::{MtId, VendorKey, Version},
         keys,
         message::{ChannelFacts, Dlr},
+        wire::for_people,
     },
     store::{Join, Joined, Put, Queue, Receipt, Received, payload::JoinPayload},
 };
@@ -92,7 +93,7 @@ impl Turns {
         };
         let put = Put {
             queue: Queue::Join,
-            id: Join::item_id(&key, dlr.state),
+            id: Join::item_id(&key, dlr.state, dlr.part),
             generation: Version::default().next(since.millis(), 0),
             due,
             dead: None,
@@ -109,10 +110,10 @@ impl Turns {
     }
 }
 
-/// The vendor's word and code, for people.
+/// The vendor's word and code, for people: some vendors repeat the number there.
 fn said(dlr: &Dlr) -> String {
     match dlr.code.as_str() {
-        "" => dlr.word.clone(),
-        code => format!("{} ({code})", dlr.word),
+        "" => for_people(&dlr.word),
+        code => for_people(&format!("{} ({code})", dlr.word)),
     }
 }

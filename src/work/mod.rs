@@ -18,7 +18,7 @@ use crate::{
         id::{PARTITIONS, Partition},
         time::{Clock, Timestamp},
     },
-    store::{Claim, Claimed, Queue, Settle, Store, StoreError, due::Due},
+    store::{Claim, Claimed, Item, Queue, Settle, Store, StoreError, due::Due, spool::Spool},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -32,6 +32,10 @@ const STORE_REST: Duration = Duration::from_secs(1);
 /// The waits before a settle is sent again that was not answered.
 const SETTLE_AGAIN: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+/// How often a worker looks whether the spool is empty, for which it waits.
+const SPOOL_NAP: Duration = Duration::from_millis(20);
+/// How long a partition is left alone in which nothing could be claimed although something is due.
+const NOTHING_CLAIMED: Duration = Duration::from_millis(20);
 /// Partitions claimed from at once.
 const CLAIMS_AT_ONCE: usize = 16;
 
@@ -46,6 +50,8 @@ pub struct Desk {
     pub clock: Clock,
     /// Becomes true when the process shall stop.
     pub stop: watch::Receiver<bool>,
+    /// What telcos brought while the store was away, if this gateway has a spool.
+    pub spool: Option<Arc<Spool>>,
 }
 
 impl Desk {
@@ -53,6 +59,9 @@ impl Desk {
     async fn next_claims(&mut self, queue: &Queue, max: usize) -> Option<Vec<(Partition, Claimed)>> {
         loop {
             self.something_due(queue).await?;
+            if *queue == Queue::Timer {
+                self.spool_empty().await?;
+            }
             let partitions = self.take_due(queue, CLAIMS_AT_ONCE);
             let claimed = self.claim_all(queue, &partitions, max, None).await;
             if !claimed.is_empty() {
@@ -71,6 +80,16 @@ impl Desk {
             self.wait(queue).await;
         }
         None
+    }
+
+    /// Waits until nothing that telcos brought lies in this gateway's spool: a STOP among it must be in the store before
+    /// anything leaves or wakes. `None`: the process stops.
+    async fn spool_empty(&mut self) -> Option<()> {
+        while self.spool.as_ref().is_some_and(|spool| spool.waiting() > 0) {
+            let soon = self.clock.now().plus(SPOOL_NAP);
+            self.sleep_until(soon).await?;
+        }
+        (!*self.stop.borrow()).then_some(())
     }
 
     /// Takes the partitions in which something of `queue` is due, longest due first. Whoever takes them claims from them.
@@ -103,9 +122,7 @@ impl Desk {
         let claim = Claim { queue: queue.clone(), partition, max, token, doubt };
         match self.store.claim(&claim).await {
             Ok(claimed) => {
-                if let Some(next) = claimed.next_due {
-                    self.due.note(queue, partition, next);
-                }
+                self.note_next(queue, partition, max, &claimed);
                 Some((partition, claimed))
             }
             Err(error) => {
@@ -113,6 +130,21 @@ impl Desk {
                 self.due.note(queue, partition, self.clock.now().plus(STORE_REST));
                 None
             }
+        }
+    }
+
+    /// When to claim here again. What is urgent comes first, so a claim that was filled by it may have left more of it. A claim
+    /// that brought nothing although something is due met a store whose clock is behind ours: asking at once would spin.
+    fn note_next(&self, queue: &Queue, partition: Partition, max: usize, claimed: &Claimed) {
+        let Some(next) = claimed.next_due else { return };
+        let now = self.clock.now();
+        let urgent = |item: &Item| item.mt.is_some_and(|mt| mt.urgent);
+        match claimed.items.last() {
+            None if next <= now => self.due.note(queue, partition, now.plus(NOTHING_CLAIMED)),
+            Some(last) if claimed.items.len() >= max && urgent(last) => {
+                self.due.note_urgent(queue, partition, next);
+            }
+            _ => self.due.note(queue, partition, next),
         }
     }
 

@@ -12,7 +12,7 @@ use matamat::{
         id::{ChannelId, CitizenId, EventId, MtId, Partition, Version},
         keys::{Keys, vendor_key},
         lang::Lang,
-        message::{ChannelFacts, Coding, Inbound, Mt, MtState, Quiet, Screen, SmsFacts},
+        message::{ChannelFacts, Coding, Inbound, Mo, Mt, MtState, Quiet, Screen, SmsFacts},
         msisdn::Msisdn,
         time::{Clock, Timestamp},
         wire::{HttpRequest, HttpResponse},
@@ -20,12 +20,13 @@ use matamat::{
     link::http::Http,
     store::{
         Commit, Committed, Durability, Found, ItemState, Join, Joined, Life, MtHeader, MtKind, Put, Queue,
-        QueueOp, Reserve, Reserved, Store, Tally, Then,
+        QueueOp, Reserve, Reserved, SpoolSettings, Store, Tally, Then,
         due::Due,
         embedded::Embedded,
         payload::{JoinPayload, OwedMt},
         record::Record,
         redis::{Redis, Target},
+        spool::{Kept, Spool, Spooled},
     },
     work::{
         Desk, join,
@@ -199,6 +200,15 @@ impl Bench {
         self.run_with(channel, sms, &self.vendor.url(&format!("/{channel}")), Duration::from_secs(20))
     }
 
+    /// Runs a sender of a gateway with this spool.
+    fn run_behind(&self, spool: &Arc<Spool>, channel: &str) -> Running {
+        let codec = Arc::new(Line { url: self.vendor.url("/behind"), timeout: Duration::from_secs(20) });
+        let facts = facts(channel, sms(100));
+        let sender = Sender::new(facts, codec, self.keys.clone(), Http::new(), chrono_tz::UTC);
+        let spool = Some(spool.clone());
+        self.running([outbox(channel)], |desk| sender.expect("it sends").run(Desk { spool, ..desk }))
+    }
+
     fn run_with(&self, channel: &str, sms: SmsFacts, url: &str, timeout: Duration) -> Running {
         let codec = Arc::new(Line { url: url.into(), timeout });
         let zone = chrono_tz::UTC;
@@ -212,8 +222,13 @@ impl Bench {
     {
         let (stop, stopped) = watch::channel(false);
         let due = Arc::new(Due::of(queues));
-        let desk =
-            Desk { store: self.store.clone(), due: due.clone(), clock: self.clock.clone(), stop: stopped };
+        let desk = Desk {
+            store: self.store.clone(),
+            due: due.clone(),
+            clock: self.clock.clone(),
+            stop: stopped,
+            spool: None,
+        };
         Running { due, stop, ends: tokio::spawn(run(desk)) }
     }
 
@@ -682,6 +697,37 @@ async fn at_the_end_what_left_is_awaited_and_what_did_not_goes_back() {
 }
 
 #[tokio::test]
+async fn nothing_leaves_while_a_stop_may_lie_in_the_spool() {
+    let bench = Bench::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = SpoolSettings { file: folder.path().join("spool.db"), max: 10 };
+    let spool = Spool::open(&settings, bench.keys.clone(), bench.clock.clone()).expect("it opens");
+    let spool = Arc::new(spool.expect("one is wanted"));
+    let from = Msisdn::parse("+919876500001", "IN").expect("a number");
+    let at = bench.clock.now();
+    let stop = Mo { from, to: String::new(), text: "STOP".into(), id: None, sent: None, at };
+    spool
+        .put(&[Spooled { channel: line("line"), random: [7; 16], what: Kept::Mo(stop) }])
+        .await
+        .expect("kept");
+    let owed = bench.say("line", 1, Said::text("a question")).await;
+    let behind = bench.run_behind(&spool, "line");
+    behind.wake("line", owed);
+    // A gateway without a spool sends meanwhile; whoever would have sent at once has done so by then.
+    let other = bench.say("other", 2, Said::text("another")).await;
+    let beside = bench.run("other", sms(100));
+    beside.wake("other", other);
+    bench.vendor.wait_for(1).await;
+    let waits = bench.find("line", owed).await.expect("it is there");
+    assert_eq!((waits.state, waits.attempts), (ItemState::Waiting, 0), "not even claimed");
+    let replayed = spool.oldest(10).await.expect("read").into_iter().map(|waiting| waiting.id);
+    spool.remove(replayed.collect()).await.expect("removed");
+    assert!(bench.vendor.wait_for(2).await[1].line.ends_with("/behind"));
+    behind.end().await;
+    beside.end().await;
+}
+
+#[tokio::test]
 async fn a_reply_goes_before_what_nobody_waits_for_in_whatever_partition() {
     let bench = Bench::new().await;
     for n in 0..200 {
@@ -722,7 +768,7 @@ async fn a_receipt_that_came_first_is_joined_once_its_id_is_known() {
     };
     let put = Put {
         queue: Queue::Join,
-        id: Join::item_id(&key, Some(MtState::Delivered)),
+        id: Join::item_id(&key, Some(MtState::Delivered), 0),
         generation: Version(now.millis() << 16),
         due: now,
         dead: None,
@@ -733,8 +779,11 @@ async fn a_receipt_that_came_first_is_joined_once_its_id_is_known() {
     let look = || joining.due.note(&Queue::Join, key.partition(), Timestamp(0));
     look();
     let tried = async || {
-        let found =
-            bench.store.find(&Queue::Join, key.partition(), &Join::item_id(&key, Some(MtState::Delivered)));
+        let found = bench.store.find(
+            &Queue::Join,
+            key.partition(),
+            &Join::item_id(&key, Some(MtState::Delivered), 0),
+        );
         found.await.expect("an answer").filter(|found| found.attempts == 1 && found.due > now)
     };
     until("a look that finds nothing", tried).await;

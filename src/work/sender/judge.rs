@@ -35,8 +35,21 @@ pub struct Ready {
 }
 
 impl Held {
-    /// The settle of this attempt.
+    /// The settle of this attempt. What is tried again stays urgent; a person finds a dead letter by the id that is logged here.
     pub fn settle(&self, line: &Line, verdict: Verdict, sent: Option<SentLine>) -> Settle {
+        let why = match &verdict {
+            Verdict::Dead(why) => Some(why.as_str()),
+            Verdict::Unknown(_) if self.item.unknowns > 0 => Some("in doubt twice in a row"),
+            _ => None,
+        };
+        if let Verdict::Again(at) | Verdict::Later(at) | Verdict::Unknown(at) = &verdict
+            && self.item.mt.is_some_and(|mt| mt.urgent)
+        {
+            line.desk.due.note_urgent(&line.queue, self.partition, *at);
+        }
+        if let Some(why) = why {
+            tracing::warn!(channel = %line.channel, mt = self.item.id, why, "an MT is a dead letter");
+        }
         Settle {
             queue: line.queue.clone(),
             partition: self.partition,
@@ -51,10 +64,10 @@ impl Held {
 
 impl Line {
     /// Whether an MT may leave now; if not, what becomes of it.
-    pub fn judge(&self, held: Held, now: Timestamp) -> Result<Ready, Settle> {
+    pub fn judge(&self, held: Held, now: Timestamp) -> Result<Ready, Box<Settle>> {
         match self.ready(&held.item, now) {
             Ok((mt, header, request)) => Ok(Ready { held, mt, header, request }),
-            Err(verdict) => Err(held.settle(self, verdict, None)),
+            Err(verdict) => Err(Box::new(held.settle(self, verdict, None))),
         }
     }
 
@@ -68,8 +81,10 @@ impl Line {
             return Err(Verdict::Dead(format!("{has} segments, and the channel takes at most {most}")));
         }
         let mt = self.mt(item, &header)?;
-        let request =
-            self.codec.encode(&mt, now).map_err(|why| Verdict::Dead(super::outcome::for_people(&why)))?;
+        let request = self
+            .codec
+            .encode(&mt, now)
+            .map_err(|why| Verdict::Dead(crate::domain::wire::for_people(&why)))?;
         Ok((mt.id, header, request))
     }
 

@@ -133,6 +133,7 @@ impl Line {
     async fn room(&self, desk: &mut Desk, wire: &Wire) -> Option<usize> {
         loop {
             desk.something_due(&self.queue).await?;
+            desk.spool_empty().await?;
             if let Some(rest_ends) = self.rest.until(desk.clock.now()) {
                 desk.sleep_until(rest_ends).await?;
                 continue;

@@ -5,15 +5,10 @@ use crate::{
     domain::{
         delivery::{RetrySchedule, Verdict},
         time::Timestamp,
-        wire::NoResponse,
+        wire::{NoResponse, for_people},
     },
 };
 use std::time::Duration;
-
-/// The longest line of an MT's life, in characters.
-pub const SAID_MAX: usize = 200;
-/// So many digits in a row may be a number of somebody's, and are not shown.
-const DIGITS_MAX: usize = 6;
 
 /// What became of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +17,7 @@ pub struct Outcome {
     pub word: &'static str,
     /// For the store.
     pub verdict: Verdict,
-    /// For people: no number, at most [`SAID_MAX`] characters.
+    /// For people: no number, as [`for_people`] has it.
     pub said: String,
     /// What the vendor calls it.
     pub vendor_id: Option<String>,
@@ -102,21 +97,6 @@ impl Outcome {
     }
 }
 
-/// Cut to [`SAID_MAX`], and every run of digits hidden that could be a phone number: vendors repeat them in their errors.
-pub fn for_people(text: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let is_digit = rest.starts_with(char::is_numeric);
-        let end = rest.find(|c: char| c.is_numeric() != is_digit).unwrap_or(rest.len());
-        let (run, after) = rest.split_at(end);
-        let hidden = is_digit && run.chars().count() > DIGITS_MAX;
-        shown.push_str(if hidden { "…" } else { run });
-        rest = after;
-    }
-    shown.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SAID_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,20 +160,5 @@ mod tests {
             (outcome.vendor_id.as_deref(), outcome.said.as_str()),
             (Some("ATXid_1"), "accepted: status 201")
         );
-    }
-
-    #[test]
-    fn a_number_in_a_reason_is_hidden_and_a_long_reason_is_cut() {
-        let table = [
-            ("bad number +919876543210!", "bad number +…!"),
-            ("୯୮୭୬୫୪୩୨୧୦ is odd", "… is odd"),
-            ("error 123456 of 1234567", "error 123456 of …"),
-            ("two\nlines", "two lines"),
-            ("", ""),
-        ];
-        for (text, shown) in table {
-            assert_eq!(for_people(text), shown);
-        }
-        assert_eq!(for_people(&"é".repeat(300)).chars().count(), SAID_MAX);
     }
 }

@@ -4,10 +4,9 @@
 //! After a rest one MT goes out alone, and only when the vendor took it, or refused it for its own sake, does the channel run
 //! on at its TPS.
 
-use super::outcome::for_people;
 use crate::{
     channel::Sent,
-    domain::{id::ChannelId, metric, time::Timestamp},
+    domain::{id::ChannelId, metric, time::Timestamp, wire::for_people},
 };
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -22,7 +21,7 @@ pub const THROTTLED_MAX: Duration = Duration::from_secs(60);
 pub const REFUSED_FIRST: Duration = Duration::from_secs(30);
 /// The longest of them.
 pub const REFUSED_MAX: Duration = Duration::from_secs(5 * 60);
-/// The longest rest that a vendor may ask for.
+/// The longest rest that a vendor may ask for; the shortest is [`THROTTLED_FIRST`], whatever it asks for.
 pub const ASKED_MAX: Duration = Duration::from_secs(3_600);
 
 /// Whether a channel rests, and for how long.
@@ -38,6 +37,8 @@ struct State {
     throttled: u32,
     /// How often in a row the vendor refused us.
     refused: u32,
+    /// It was told that the channel rests.
+    told: bool,
 }
 
 impl Rest {
@@ -65,8 +66,12 @@ impl Rest {
         let resting = now < state.until;
         match sent {
             Sent::Throttled(Some(asked)) => {
+                if *asked > THROTTLED_MAX && !state.told {
+                    self.tell(&mut state, true);
+                    tracing::warn!(channel = %self.channel, ?asked, "the vendor asks for a long rest: nothing is sent until it ends");
+                }
                 state.throttled += u32::from(!resting);
-                state.until = state.until.max(now.plus((*asked).min(ASKED_MAX)));
+                state.until = state.until.max(now.plus((*asked).clamp(THROTTLED_FIRST, ASKED_MAX)));
             }
             Sent::Throttled(None) if !resting => {
                 state.throttled += 1;
@@ -77,10 +82,16 @@ impl Rest {
                 state.refused += 1;
                 let wait = doubled(REFUSED_FIRST, state.refused, REFUSED_MAX);
                 state.until = state.until.max(now.plus(wait));
-                self.refused(state.refused, why);
+                if state.refused == 1 {
+                    self.tell(&mut state, true);
+                    tracing::error!(channel = %self.channel, why = for_people(why), "the vendor refuses us: the channel rests");
+                }
             }
             Sent::Accepted(_) | Sent::Permanent(_) if !resting => {
-                self.taken_again(state.refused);
+                if state.told {
+                    self.tell(&mut state, false);
+                    tracing::info!(channel = %self.channel, "the vendor takes MTs again");
+                }
                 (state.throttled, state.refused) = (0, 0);
             }
             Sent::Throttled(_) | Sent::Configuration(_) | Sent::Accepted(_) | Sent::Permanent(_) => {}
@@ -88,19 +99,10 @@ impl Rest {
         }
     }
 
-    /// Told once, however long it lasts.
-    fn refused(&self, times: u32, why: &str) {
-        if times == 1 {
-            gauge(&self.channel, true);
-            tracing::error!(channel = %self.channel, why = for_people(why), "the vendor refuses us: the channel rests");
-        }
-    }
-
-    fn taken_again(&self, refused: u32) {
-        if refused > 0 {
-            gauge(&self.channel, false);
-            tracing::info!(channel = %self.channel, "the vendor takes MTs again");
-        }
+    /// A rest that a person should know of is told once, however long it lasts.
+    fn tell(&self, state: &mut State, rests: bool) {
+        state.told = rests;
+        gauge(&self.channel, rests);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -167,7 +169,7 @@ mod tests {
         ]);
         check(&[(no(), 30_000), (Sent::Permanent("bad number".into()), 0), (no(), 30_000)]);
         check(&[(no(), 30_000), (Sent::Retry("503".into()), 0), (no(), 60_000)]);
-        check(&[(after(7), 7_000), (fast(), 2_000), (after(90_000), 3_600_000), (after(0), 0)]);
+        check(&[(after(7), 7_000), (fast(), 2_000), (after(90_000), 3_600_000), (after(0), 1_000)]);
         check(&[(Sent::Unknown, 0), (Sent::Retry("503".into()), 0), (taken(), 0)]);
     }
 
