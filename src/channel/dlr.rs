@@ -87,7 +87,7 @@ impl DlrIn {
         self.each.is_some()
     }
 
-    /// The receipts. Of a batch the good ones count; without any good one the callback is refused.
+    /// The receipts. Of a batch the good ones are taken and the others counted; without any good one the callback is refused.
     pub fn receipts(
         &self,
         status: &Status,
@@ -103,9 +103,12 @@ impl DlrIn {
         }
         let read = items.into_iter().map(|item| self.receipt(status, &item_context(context, item), now));
         let (good, bad): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
-        match bad.into_iter().find_map(Result::err) {
+        match bad.iter().find_map(|bad| bad.as_ref().err().cloned()) {
             Some(refusal) if good.is_empty() => Err(refusal),
-            _ => Ok(good.into_iter().flatten().map(Inbound::Dlr).collect()),
+            _ => {
+                let counted = std::iter::repeat_n(Inbound::Ignored("malformed"), bad.len());
+                Ok(good.into_iter().flatten().map(Inbound::Dlr).chain(counted).collect())
+            }
         }
     }
 

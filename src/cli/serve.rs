@@ -2,6 +2,7 @@
 
 use crate::{
     app::{Gateway, Installation},
+    channel::{self, settings::Auth},
     telemetry,
 };
 use clap::Args;
@@ -12,7 +13,7 @@ use std::{path::Path, process::ExitCode};
 /// Without a configuration it listens on http://127.0.0.1:8080, keeps everything in data/matamat.db, has a phone to try it
 /// with at /phone, and appends completed responses to data/responses.ndjson. Logs go to standard error.
 ///
-/// On SIGTERM it takes no new callbacks, finishes what is under way, and ends within 40 seconds.
+/// On SIGTERM it takes no new callbacks, finishes what is under way, and ends within a minute.
 #[derive(Debug, Args)]
 pub struct Serve {}
 
@@ -39,7 +40,8 @@ impl Serve {
 struct Told {
     store: String,
     public_url: String,
-    channels: Vec<(String, bool)>,
+    /// Each channel's id, and where its telco calls; none: the simulator.
+    channels: Vec<(String, Vec<String>)>,
     flows: Vec<String>,
 }
 
@@ -49,7 +51,7 @@ impl Told {
         Told {
             store: installation.config.store.url.to_string(),
             public_url: installation.config.server.public_url.clone(),
-            channels: channels.iter().map(|c| (c.id.to_string(), c.is_simulator())).collect(),
+            channels: channels.iter().map(|c| (c.id.to_string(), doors(c))).collect(),
             flows: installation.shelf.flows().iter().map(|flow| flow.id.to_string()).collect(),
         }
     }
@@ -58,14 +60,27 @@ impl Told {
         let (address, operators) = (gateway.address, gateway.operators.unwrap_or(gateway.address));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), store = self.store, %address, "started");
         tracing::info!("flows: {}", self.flows.join(", "));
-        for (channel, simulator) in &self.channels {
-            match simulator {
-                true => tracing::info!("channel {channel}: try it at http://{operators}/phone"),
-                false => tracing::info!(
-                    "channel {channel}: have the telco call {}/in/{channel}/ussd",
+        for (channel, doors) in &self.channels {
+            if doors.is_empty() {
+                tracing::info!("channel {channel}: try it at http://{operators}/phone");
+            }
+            for door in doors {
+                tracing::info!(
+                    "channel {channel}: have the telco call {}/in/{channel}/{door}",
                     self.public_url
-                ),
+                );
             }
         }
     }
+}
+
+/// The doors of a channel, behind `/in/ID/`. A secret of ours stands at the end, and is not shown.
+fn doors(channel: &channel::Settings) -> Vec<String> {
+    let kinds: &[&str] = match channel.sends() {
+        _ if channel.is_simulator() => &[],
+        true => &["mo", "dlr"],
+        false => &["ussd"],
+    };
+    let secret = if matches!(channel.auth, Some(Auth::Secret(_))) { "/SECRET" } else { "" };
+    kinds.iter().map(|kind| format!("{kind}{secret}")).collect()
 }

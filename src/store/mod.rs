@@ -389,7 +389,8 @@ pub trait Store: Send + Sync {
     /// (waiting, claimed, unknown, dead; counted as done), and starts the timers that its settling would.
     fn receipt(&self, receipt: &Receipt) -> Act<'_, Received>;
 
-    /// The vendor's id of an MT that was accepted. Written before the settle; makes the joins that wait for it due.
+    /// The vendor's id of an MT that was accepted. Written before the settle; makes the joins that wait for it due (those for
+    /// the whole MT; one for a part is tried at its own next time).
     fn keep_vendor_id(&self, key: &VendorKey, mt: &MtId, part: u8) -> Act<'_, ()>;
 
     /// The MT, and its part, that a vendor's id names.

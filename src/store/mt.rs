@@ -88,9 +88,13 @@ pub struct Join {
 }
 
 impl Join {
-    /// The item's id: one for each state, so that a repeat takes no further place.
-    pub fn item_id(key: &VendorKey, state: Option<MtState>) -> String {
-        format!("{key}:{}", state.map_or("unknown", MtState::name))
+    /// The item's id: one for each state and part (0: the whole), so that a repeat takes no further place.
+    pub fn item_id(key: &VendorKey, state: Option<MtState>, part: u8) -> String {
+        let state = state.map_or("unknown", MtState::name);
+        match part {
+            0 => format!("{key}:{state}"),
+            part => format!("{key}:{state}:{part}"),
+        }
     }
 }
 
@@ -141,7 +145,7 @@ pub struct Found {
 pub enum ItemState {
     /// It waits.
     Waiting,
-    /// Somebody works on it.
+    /// Somebody works on it. What has a lease that is over waits.
     Claimed,
     /// It is a dead letter, for this reason.
     Dead(String),

@@ -120,9 +120,13 @@ impl Turns {
         let mut plan = this.plan();
         let language = self.language(this, before);
         if let Some(session) = before.session.take() {
-            let flow = self.flow(session.revision).await?;
             let event = if session.expires <= this.now { Event::Expired } else { Event::Stopped };
-            plan.step(&flow, session, event, &self.routes);
+            match self.flow(session.revision).await {
+                Ok(flow) => plan.step(&flow, session, event, &self.routes),
+                Err(error) if error.passes() => return Err(error),
+                // A STOP does not hang on a flow that nobody has any more.
+                Err(error) => tracing::error!(%error, "a session that STOP ended gives no response"),
+            }
         }
         plan.consent(before.consent + 1);
         plan.say(self.words(language, |texts| &texts.stopped), language, MtKind::Confirmation);

@@ -49,6 +49,14 @@ pub struct Plan {
     queues: Vec<QueueOp>,
 }
 
+/// What an invitation's first question brings.
+pub struct Invited {
+    /// So long after its first accepted MT the session ends, or after this moment without one.
+    pub expire: (Duration, Timestamp),
+    /// Past it nobody is asked any more.
+    pub not_after: Timestamp,
+}
+
 /// What goes out by SMS: all that the turn says, joined.
 struct Said {
     text: String,
@@ -149,24 +157,27 @@ impl Plan {
         });
     }
 
-    /// Puts what was said into a channel's outbox. `expire`: the session's time begins with the acceptance.
+    /// Puts what was said into a channel's outbox. `invited`: the session's time begins with the acceptance, and nobody is asked
+    /// past the invitation's own.
     pub fn send(
         &mut self,
         by: &ChannelFacts,
         before: &Record,
         keys: &Keys,
         urgent: bool,
-        expire: Option<(Duration, Timestamp)>,
+        invited: Option<Invited>,
     ) {
         let Some(Said { text, language, kind, template, remind }) = self.said.take() else { return };
         let (coding, segments) = segments(&text);
         let live = self.session.as_ref().filter(|_| kind == MtKind::Prompt);
+        let expire = invited.as_ref().map(|invited| invited.expire);
         let then = Then { response: live.map(|s| s.response).unwrap_or_default(), remind, expire };
+        let needed = live.map_or(self.now.plus(NOTICE_LIFE), |session| session.expires);
         let mt = MtHeader {
             consent: self.consent.unwrap_or(before.consent),
             kind,
             urgent,
-            expires: live.map_or(self.now.plus(NOTICE_LIFE), |session| session.expires),
+            expires: invited.map_or(needed, |invited| needed.min(invited.not_after)),
             segments,
             then,
         };

@@ -5,7 +5,7 @@ use super::{
     CONFLICT_TRIES, TurnError, Turns,
     begin::{Beginning, INVITED_GRACE},
     next_version,
-    plan::Plan,
+    plan::{Invited, Plan},
     ussd::HAND_OVER_AFTER,
     version_of,
 };
@@ -19,7 +19,6 @@ use crate::{
     fail::FailPoint,
     flow::{
         event::Event,
-        graph::Flow,
         session::{Place, Session},
     },
     store::{
@@ -30,8 +29,8 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// An invitation that meets a live session tries again after this.
-const INVITE_AGAIN: Duration = Duration::from_secs(3_600);
+/// An invitation that meets a live session tries again after half the time it has left, but within these.
+const INVITE_AGAIN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(3_600)];
 
 /// How a timer's turn ended. What was not committed the worker settles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,8 +191,10 @@ impl Turns {
             return not(TimerTurn::Suppressed("lapsed"));
         }
         if before.session.as_ref().is_some_and(|session| session.expires > this.now) {
+            let left = invite.not_after.since(this.now) / 2;
             let past = Timestamp(invite.not_after.0.saturating_add(1));
-            return not(TimerTurn::Later(this.now.plus(INVITE_AGAIN).min(past)));
+            let wait = left.clamp(INVITE_AGAIN[0], INVITE_AGAIN[1]);
+            return not(TimerTurn::Later(this.now.plus(wait).min(past)));
         }
         let Some(flow) = self.shelf.by_id(&invite.flow) else {
             tracing::warn!(flow = %invite.flow, "an invitation names a flow that is not here; it begins nothing");
@@ -208,7 +209,9 @@ impl Turns {
         }
         let session = self.begin(&flow, &this.beginning(invite, by, before));
         plan.step(&flow, session, Event::Invited, &self.routes);
-        plan.send(by, before, &self.keys, false, Some(expiry(&flow, this.now)));
+        let expire = (flow.expires, this.now.plus(INVITED_GRACE));
+        let invited = Invited { expire, not_after: invite.not_after };
+        plan.send(by, before, &self.keys, false, Some(invited));
         Ok(Decision::Fire(Box::new(plan)))
     }
 }
@@ -235,11 +238,6 @@ impl Try<'_> {
             invited: true,
         }
     }
-}
-
-/// So long after its first accepted MT an invitation's session ends, or after a day without one.
-fn expiry(flow: &Flow, now: Timestamp) -> (Duration, Timestamp) {
-    (flow.expires, now.plus(INVITED_GRACE))
 }
 
 fn no_channel() -> Decision {

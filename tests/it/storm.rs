@@ -95,7 +95,7 @@ fn live(world: &World, who: usize) {
         world.deliver("/in/at/mo", &form);
     };
     for conversation in 0.. {
-        if who % 2 == 0 {
+        if who.is_multiple_of(2) {
             write("MO");
         } else {
             let body = format!(

@@ -74,7 +74,7 @@ pub(super) fn tell(
     };
     let mut kept = find(db, &mt, now)?.unwrap_or_else(|| Kept::begin(now));
     kept.citizen = kept.citizen.or(citizen);
-    let mut news = settled == Settled::Done;
+    let mut news = false;
     if accepted {
         news |= kept.raise(0, MtState::Accepted, now);
     }

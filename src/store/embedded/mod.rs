@@ -240,7 +240,7 @@ fn readers(path: &Path, clock: &Clock) -> Result<Readers, OpenError> {
 
 impl Store for Embedded {
     fn load(&self, load: &Load) -> Act<'_, Loaded> {
-        let load = load.clone();
+        let load = *load;
         self.read(move |db, now| look::load(db, &load, now))
     }
 

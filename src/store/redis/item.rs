@@ -138,9 +138,9 @@ fn ms(duration: Duration) -> u64 {
 
 /// Reads a header; `None` when it is not one of a release up to this one.
 pub fn decode(bytes: &[u8]) -> Option<Header> {
-    let (mt, payload) = match bytes.first()? {
-        &FORMAT => (None, bytes.get(LEN..)?),
-        &MT_FORMAT => (Some(decode_mt(bytes.get(..MT_LEN)?)?), &bytes[MT_LEN..]),
+    let (mt, payload) = match *bytes.first()? {
+        FORMAT => (None, bytes.get(LEN..)?),
+        MT_FORMAT => (Some(decode_mt(bytes.get(..MT_LEN)?)?), &bytes[MT_LEN..]),
         _ => return None,
     };
     Some(Header {

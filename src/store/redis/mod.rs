@@ -271,7 +271,7 @@ impl Store for Redis {
 
     fn find(&self, queue: &Queue, partition: Partition, id: &str) -> Act<'_, Option<Found>> {
         let request = mt::find(queue, partition, id);
-        Box::pin(async move { mt::found(self.holder.act(&request).await?) })
+        Box::pin(async move { mt::found(self.holder.act(&request).await?, self.shift()) })
     }
 
     fn thread(&self, citizen: &CitizenId) -> Act<'_, Vec<Vec<u8>>> {

@@ -59,7 +59,7 @@ pub fn keep(key: &VendorKey, mt: &MtId, part: u8, shift: i64) -> Request {
     let mut eval = evalsha(&script::KEEP, &all);
     eval.arg([&mt.0[..], &[part]].concat()).arg(shift);
     for state in MtState::ALL.into_iter().map(Some).chain([None]) {
-        eval.arg(keys::item(&Join::item_id(key, state)));
+        eval.arg(keys::item(&Join::item_id(key, state, 0)));
     }
     Request::One(eval)
 }
@@ -134,18 +134,29 @@ pub fn find(queue: &Queue, partition: Partition, id: &str) -> Request {
     for key in [&keys.headers, &keys.payloads, &keys.reasons] {
         ask.cmd("HGET").arg(key).arg(keys::item(id));
     }
+    for key in [&keys.waiting, &keys.urgent] {
+        ask.cmd("ZSCORE").arg(key).arg(keys::item(id));
+    }
+    ask.cmd("TIME");
     Request::Many(ask)
 }
 
-pub fn found(answer: Value) -> Result<Option<Found>, StoreError> {
-    let (header, payload, why): (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>) = read::of(answer)?;
+/// A header, a payload and a reason, each where there is one; where it stands in either order; the server's time.
+type Parts = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<f64>, Option<f64>, (i64, i64));
+
+/// `shift_ms` is the clock's.
+pub fn found(answer: Value, shift_ms: i64) -> Result<Option<Found>, StoreError> {
+    let (header, payload, why, waiting, urgent, (seconds, micros)): Parts = read::of(answer)?;
+    let now = seconds * 1_000 + micros / 1_000 + shift_ms;
+    let leased = waiting.or(urgent).is_some_and(|ends| ends as i64 > now);
     let Some(header) = header else { return Ok(None) };
     let header = item::decode(&header).ok_or_else(|| read::damaged("an item's header"))?;
     let why = String::from_utf8_lossy(&why.unwrap_or_default()).into_owned();
     Ok(Some(Found {
         state: match header.state {
             item::State::Waits => ItemState::Waiting,
-            item::State::Claimed => ItemState::Claimed,
+            item::State::Claimed if leased => ItemState::Claimed,
+            item::State::Claimed => ItemState::Waiting,
             item::State::Dead => ItemState::Dead(why),
         },
         attempts: header.attempt,

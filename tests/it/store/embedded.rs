@@ -13,9 +13,9 @@ use matamat::{
         time::{Clock, Timestamp},
     },
     store::{
-        Commit, Committed, Invite, Invited, ItemState, KeysFound, LEASE, LIFE_AFTER_END, LIFE_MAX, Load,
-        Queue, QueueOp, RECORD_TTL, Receipt, Received, Reserve, Reserved, SLOT_AHEAD, SentLine, Store,
-        StoreError, THREAD_TTL, VENDOR_KEY_TTL,
+        Commit, Committed, Invite, Invited, KeysFound, LIFE_AFTER_END, LIFE_MAX, Load, Queue, QueueOp,
+        RECORD_TTL, Receipt, Received, Reserve, Reserved, SLOT_AHEAD, SentLine, Store, StoreError,
+        THREAD_TTL, VENDOR_KEY_TTL,
         embedded::{Embedded, OpenError},
         record::{Dialogue, Record},
     },
@@ -321,19 +321,6 @@ async fn marks_and_invitations_lapse_at_their_moment() {
     bench.pass(1);
     assert_eq!(bench.commit(&turn(100, 200)).await, Committed::Done);
     assert_eq!(bench.store.invite(&invite).await, Ok(Invited::Taken));
-}
-
-/// People are not told that somebody works on what nobody holds any more.
-#[tokio::test]
-async fn an_item_whose_lease_lapsed_is_found_waiting() {
-    let bench = memory().await;
-    bench.commit(&only_queues(citizen(1), vec![put(&ledger(), "rsp_1", 100, START)])).await;
-    bench.claim_one(&ledger(), citizen(1).partition(), 1).await;
-    for (pass, state) in [(LEASE.as_secs() - 1, ItemState::Claimed), (1, ItemState::Waiting)] {
-        bench.pass(pass);
-        let found = bench.store.find(&ledger(), citizen(1).partition(), "rsp_1").await.expect("an answer");
-        assert_eq!(found.map(|found| found.state), Some(state));
-    }
 }
 
 /// The gateway that died may have sent it.

@@ -60,6 +60,7 @@ macro_rules! promises {
             queue::a_claimed_item_is_ours_for_a_while,
             queue::a_claim_sent_again_gets_the_same_items,
             queue::a_lapsed_lease_is_one_attempt_more,
+            queue::an_item_whose_lease_lapsed_is_found_waiting,
             queue::accepted_counts_from_any_attempt,
             queue::accepted_counts_for_a_dead_letter,
             queue::accepted_counts_while_the_item_waits,

@@ -9,7 +9,7 @@ use matamat::{
         delivery::Verdict,
         id::{DepartmentId, PARTITIONS, Partition, Version},
     },
-    store::{Claim, Claimed, Committed, Item, LEASE, Queue, QueueOp, Settled},
+    store::{Claim, Claimed, Committed, Item, ItemState, LEASE, Queue, QueueOp, Settled},
 };
 
 /// A little longer than a lease.
@@ -91,6 +91,16 @@ pub async fn a_lapsed_lease_is_one_attempt_more(bench: &Bench) {
         assert_eq!(bench.settle(&ledger(), &first, verdict).await, Settled::Stale);
     }
     assert_eq!(bench.settle(&ledger(), &second, Verdict::Again(bench.at(60))).await, Settled::Done);
+}
+
+/// People are not told that somebody works on what nobody holds any more.
+pub async fn an_item_whose_lease_lapsed_is_found_waiting(bench: &Bench) {
+    let item = claimed_one(bench).await;
+    for (pass, state) in [(LEASE.as_secs() - 5, ItemState::Claimed), (10, ItemState::Waiting)] {
+        bench.pass(pass);
+        let found = bench.store.find(&ledger(), HERE, &item.id).await.expect("an answer");
+        assert_eq!(found.map(|found| found.state), Some(state));
+    }
 }
 
 pub async fn accepted_counts_from_any_attempt(bench: &Bench) {

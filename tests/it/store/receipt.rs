@@ -97,7 +97,8 @@ pub async fn a_receipt_ends_an_mt_wherever_it_lies(bench: &Bench) {
 
 pub async fn the_state_is_the_highest_ever_heard(bench: &Bench) {
     use MtState::{Accepted, Delivered, Expired, Failed, Rejected, Sent};
-    let heard: [(u8, MtState, Received, &[(u8, MtState)]); 8] = [
+    type Heard<'a> = (u8, MtState, Received, &'a [(u8, MtState)]);
+    let heard: [Heard<'_>; 8] = [
         (2, Sent, Received::Moved, &[(2, Sent)]),
         (2, Accepted, Received::Known, &[(2, Sent)]),
         (1, Failed, Received::Moved, &[(1, Failed), (2, Sent)]),
@@ -281,7 +282,7 @@ fn key(n: u8) -> VendorKey {
 const THERE: Partition = Partition(3);
 
 fn join(key: VendorKey, state: Option<MtState>, generation: u64, due: Timestamp) -> Join {
-    match put(&Queue::Join, &Join::item_id(&key, state), generation, due) {
+    match put(&Queue::Join, &Join::item_id(&key, state, 0), generation, due) {
         QueueOp::Put(put) => Join { key, put },
         QueueOp::Cancel { .. } => unreachable!("a put is a put"),
     }
