@@ -31,7 +31,18 @@ use matamat::{
         record::{Dialogue, Record},
     },
 };
-use std::{any::Any, sync::Arc, time::Duration};
+use proptest::{
+    strategy::Strategy,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 /// Every promise, on one back end: `$at::$open` is an `async fn() -> Bench`, called once for each.
 macro_rules! promises {
@@ -407,4 +418,23 @@ pub fn put_mt(id: MtId, generation: u64, due: Timestamp, header: MtHeader) -> Qu
 /// What a life is told about an attempt at which the vendor gave no id.
 pub fn line(said: &str) -> Option<SentLine> {
     Some(SentLine { said: said.into(), vendor_id: None, thread: None })
+}
+
+/// Plays histories of a model against a store, one after the other, each with its number; a failing one is made smaller.
+pub async fn each_history<A, F>(
+    histories: impl Strategy<Value = Vec<A>>,
+    cases: u32,
+    check: impl Fn(u64, Vec<A>) -> F,
+) where
+    A: std::fmt::Debug,
+    F: Future<Output = Result<(), TestCaseError>>,
+{
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let runtime = tokio::runtime::Handle::current();
+    let case = AtomicU64::new(0);
+    tokio::task::block_in_place(|| {
+        TestRunner::new(config)
+            .run(&histories, |acts| runtime.block_on(check(case.fetch_add(1, Ordering::SeqCst), acts)))
+            .unwrap_or_else(|difference| panic!("{difference}"));
+    });
 }

@@ -5,8 +5,8 @@
 //! multiple of a tick: so no act looks at a moment that a server's own clock could be on either side of.
 
 use super::{
-    Bench, citizen, dialogue_of, ledger, only_queues, put, record, timers_turn, turn_of, with_queues,
-    with_step,
+    Bench, citizen, dialogue_of, each_history, ledger, only_queues, put, record, timers_turn, turn_of,
+    with_queues, with_step,
 };
 use matamat::{
     domain::{
@@ -19,15 +19,8 @@ use matamat::{
         record::{Dialogue, KEPT_STEPS},
     },
 };
-use proptest::{
-    prelude::*,
-    test_runner::{Config, TestCaseError, TestRunner},
-};
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use proptest::{prelude::*, test_runner::TestCaseError};
+use std::{collections::BTreeMap, time::Duration};
 
 /// How many histories are tried.
 const CASES: u32 = 40;
@@ -85,16 +78,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 pub async fn the_model_agrees(bench: &Bench) {
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let runtime = tokio::runtime::Handle::current();
-    let case = AtomicU64::new(0);
-    tokio::task::block_in_place(|| {
-        TestRunner::new(config)
-            .run(&prop::collection::vec(act(), 1..ACTS), |acts| {
-                runtime.block_on(check(bench, case.fetch_add(1, Ordering::SeqCst), acts))
-            })
-            .unwrap_or_else(|difference| panic!("{difference}"));
-    });
+    each_history(prop::collection::vec(act(), 1..ACTS), CASES, |case, acts| check(bench, case, acts)).await;
 }
 
 /// Plays one history, and takes out what it leaves, so that the next begins with empty queues.

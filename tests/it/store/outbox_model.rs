@@ -3,7 +3,8 @@
 //! is kept away from the moments that acts look at.
 
 use super::{
-    Bench, citizen, mt_of, outbox, outbox::both_timers, phone, put_mt, record, turn_of, with_queues,
+    Bench, citizen, each_history, mt_of, outbox, outbox::both_timers, phone, put_mt, record, turn_of,
+    with_queues,
 };
 use matamat::{
     domain::{
@@ -17,15 +18,8 @@ use matamat::{
         Settled, Then, record::Record,
     },
 };
-use proptest::{
-    prelude::*,
-    test_runner::{Config, TestCaseError, TestRunner},
-};
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use proptest::{prelude::*, test_runner::TestCaseError};
+use std::{collections::BTreeMap, time::Duration};
 
 /// How many histories are tried.
 const CASES: u32 = 60;
@@ -79,16 +73,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 pub async fn the_model_of_an_outbox_agrees(bench: &Bench) {
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let runtime = tokio::runtime::Handle::current();
-    let case = AtomicU64::new(0);
-    tokio::task::block_in_place(|| {
-        TestRunner::new(config)
-            .run(&prop::collection::vec(act(), 1..ACTS), |acts| {
-                runtime.block_on(check(bench, case.fetch_add(1, Ordering::SeqCst), acts))
-            })
-            .unwrap_or_else(|difference| panic!("{difference}"));
-    });
+    each_history(prop::collection::vec(act(), 1..ACTS), CASES, |case, acts| check(bench, case, acts)).await;
 }
 
 /// Plays one history, and takes out what it leaves, so that the next begins with an empty outbox.
